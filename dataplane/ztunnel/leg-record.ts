@@ -1,0 +1,28 @@
+/**
+ * One line of ztunnel's leg log (ours, newline-delimited JSON, path in `LEG_LOG`): which connection
+ * on one side belongs to which on the other. It is the first evidence for stitching a request
+ * through the proxy; REDIRECT, spoofed sources and stream multiplexing hide it from the packets.
+ * Addresses are `ip:port`, IPv6 in brackets. Times are Unix nanoseconds as decimal strings.
+ */
+export interface LegRecord {
+  readonly node: string;
+  /** Workload whose netns the sockets live in: `namespace/name`. */
+  readonly pod: string;
+  readonly direction: 'outbound' | 'inbound' | 'inbound-passthrough';
+  /** Unique per process: `<node>-<n>`. */
+  readonly id: string;
+  readonly openedNs: string;
+  readonly closedNs: string;
+  /** Accepted connection: peer and what the socket calls its own end. */
+  readonly accepted: { readonly peer: string; readonly local: string };
+  /** Where the app wanted to go (outbound), or what inbound was asked for (`:authority`, original destination). */
+  readonly originalDestination: string;
+  /** HBONE connection and stream, when there is one. For inbound it is the accepted connection. */
+  readonly tunnel?: { readonly local: string; readonly remote: string; readonly stream: number };
+  /** Connection made to reach the app or the passthrough destination. */
+  readonly upstream?: { readonly local: string; readonly remote: string };
+  readonly traceparent?: string;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly error?: string;
+}

@@ -1,0 +1,54 @@
+/**
+ * Files of one capture directory (`results/<run>/`), the contract between the recorder that writes
+ * them, the dissector that reads them and whoever looks at them later.
+ */
+export const CAPTURE_FILES = {
+  /** `Recording` as JSON, written when the recorder stops. */
+  recording: 'recording.json',
+  /** One pcapng per interface, `<netns>--<ifname>.pcapng`. */
+  interfaces: 'interfaces',
+  /** NSS key log of every TLS session of every ztunnel. */
+  keys: 'keys.log',
+  /** `LegRecord` lines of every ztunnel. */
+  legs: 'legs.jsonl',
+  /** `ConntrackEvent` lines of every netns. */
+  conntrack: 'conntrack.jsonl',
+  story: 'story.pcapng',
+  facts: 'facts.json',
+  verdict: 'verdict.json',
+  junit: 'junit.xml',
+  plan: 'plan.json',
+} as const;
+
+/** What the recorder saw, interface by interface. */
+export interface Recording {
+  readonly startedNs: string;
+  readonly stoppedNs: string;
+  readonly snapLength: number;
+  /** False where the kernel has no SO_RCVMARK: frames then carry no mark. */
+  readonly hasMarks: boolean;
+  readonly interfaces: readonly RecordedInterface[];
+}
+
+export interface RecordedInterface {
+  readonly netns: string;
+  readonly name: string;
+  readonly mac: string;
+  /** File name under `interfaces/`. */
+  readonly file: string;
+  readonly frames: number;
+  /** Frames the kernel dropped before the recorder read them; any but 0 fails the run. */
+  readonly kernelDrops: number;
+}
+
+/** One conntrack event of one netns, tuples as `ip:port`. */
+export interface ConntrackEvent {
+  readonly timeNs: string;
+  readonly netns: string;
+  readonly event: 'new' | 'update' | 'destroy';
+  readonly protocol: number;
+  readonly original: { readonly source: string; readonly destination: string };
+  readonly reply: { readonly source: string; readonly destination: string };
+  readonly mark: number;
+  readonly zone: number;
+}

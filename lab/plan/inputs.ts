@@ -1,0 +1,3 @@
+/** What a plan takes over unchanged from the topology. */
+export type { KubernetesObject } from '../../topologies/objects.ts';
+export type { CaptureOptions, Scenario, StaticPolicy } from '../../topologies/topology.ts';

@@ -1,0 +1,151 @@
+import type { Era } from '../../dataplane/redirect/era.ts';
+import type { CaptureOptions, KubernetesObject, Scenario, StaticPolicy } from './inputs.ts';
+
+/**
+ * The second state of a world: every name, address, route, rule and process decided. Pure data,
+ * printable, snapshot-tested; building it is mechanical and asks no further questions.
+ */
+export interface Plan {
+  readonly lab: string;
+  readonly topologyFile: string;
+  readonly era: Era;
+  readonly dnsCapture: boolean;
+  readonly clusterDomain: 'cluster.local';
+  readonly trustDomain: 'cluster.local';
+  /** Address pods have in /etc/resolv.conf: the VIP of the cluster DNS service. */
+  readonly dnsServiceIp: string;
+  readonly netns: readonly NetnsPlan[];
+  readonly links: readonly VethPlan[];
+  readonly nodes: readonly NodePlan[];
+  readonly pods: readonly PodPlan[];
+  readonly services: readonly ServicePlan[];
+  readonly policies: readonly StaticPolicy[];
+  readonly objects: readonly KubernetesObject[];
+  readonly capture: CaptureOptions;
+  readonly scenarios: readonly Scenario[];
+}
+
+/** What a network namespace stands for. `fabric` is the switch between the nodes. */
+export type NetnsRole = 'fabric' | 'node' | 'pod' | 'ztunnel' | 'outside';
+
+export interface NetnsPlan {
+  /** Name under the lab's own /run/netns: `fabric`, `node1`, `sleep.demo`, `outside`. */
+  readonly name: string;
+  readonly role: NetnsRole;
+  /** Node it belongs to; absent for `fabric` and `outside`. */
+  readonly node?: string;
+  /** Written before any interface exists, so that interfaces inherit them; keys with dots. */
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly bridges: readonly BridgePlan[];
+  readonly addresses: readonly AddressPlan[];
+  readonly routes: readonly RoutePlan[];
+  /** Names `ip netns exec` and `exec` resolve with: text of /etc/netns/<name>/resolv.conf and hosts. */
+  readonly resolvConf?: string;
+  /** `iptables-restore` input for this netns at start (kube-proxy rules on nodes); empty for none. */
+  readonly restore?: string;
+}
+
+export interface BridgePlan {
+  readonly name: string;
+  readonly ports: readonly string[];
+}
+
+export interface AddressPlan {
+  readonly link: string;
+  /** Address with prefix length. */
+  readonly address: string;
+}
+
+export interface RoutePlan {
+  /** Destination CIDR, or `default`. */
+  readonly to: string;
+  readonly via?: string;
+  readonly link: string;
+  readonly scope?: 'link' | 'global';
+  readonly source?: string;
+}
+
+export interface VethPlan {
+  readonly a: EndpointPlan;
+  readonly b: EndpointPlan;
+  readonly mtuBytes: number;
+}
+
+export interface EndpointPlan {
+  readonly netns: string;
+  readonly name: string;
+  /** Locally administered, derived from the lab's names, so that captures of two runs compare. */
+  readonly mac: string;
+}
+
+export interface NodePlan {
+  readonly name: string;
+  readonly address: string;
+  readonly podRange: string;
+  /** Address of the node on every pod link (the pods' gateway). */
+  readonly gateway: string;
+  /** Netns of this node's ztunnel pod. */
+  readonly ztunnelNetns: string;
+  readonly ztunnelAddress: string;
+}
+
+export interface PodPlan {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly node: string;
+  readonly netns: string;
+  readonly address: string;
+  /** Host-side end of its veth, in the node's netns. */
+  readonly hostLink: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** What the controller that made it is called (Deployment or the pod itself). */
+  readonly workloadName: string;
+  readonly workloadType: 'deployment' | 'pod';
+  /** Whether labels of pod and namespace ask for ambient when the lab starts. */
+  readonly enrolled: boolean;
+  /** `system` pods (cluster DNS) are the lab's own. */
+  readonly system: boolean;
+  readonly apps: readonly AppPlan[];
+}
+
+/** A program of a pod: a built-in of the app host, or a command of the machine. */
+export type AppPlan =
+  | { readonly kind: 'http'; readonly port: number; readonly version: string }
+  | { readonly kind: 'tcp-echo'; readonly port: number }
+  | { readonly kind: 'udp-echo'; readonly port: number }
+  | { readonly kind: 'dns'; readonly port: number }
+  | {
+      readonly kind: 'command';
+      readonly argv: readonly string[];
+      readonly env: Readonly<Record<string, string>>;
+    };
+
+export interface ServicePlan {
+  readonly name: string;
+  readonly namespace: string;
+  readonly hostname: string;
+  /** Absent for a headless service. */
+  readonly vip?: string;
+  readonly ports: readonly ServicePortPlan[];
+  readonly endpoints: readonly EndpointOfService[];
+}
+
+export interface ServicePortPlan {
+  readonly name: string;
+  readonly protocol: 'TCP' | 'UDP';
+  readonly port: number;
+  /** 0 when the target is a named port that differs between pods; see each endpoint. */
+  readonly targetPort: number;
+  readonly nodePort?: number;
+}
+
+export interface EndpointOfService {
+  /** uid of the pod. */
+  readonly pod: string;
+  readonly address: string;
+  /** service port → target port on this pod. */
+  readonly ports: Readonly<Record<number, number>>;
+}

@@ -1,0 +1,95 @@
+import type { EraName } from './era.ts';
+import type { KubernetesObject } from './objects.ts';
+
+/**
+ * What a user wrote, validated and expanded: the first of the three states of a world
+ * (Topology → Plan → World). Pure data; nothing in it has an address yet unless the user gave one.
+ */
+export interface Topology {
+  /** File it was read from, for messages; `-` for standard input. */
+  readonly file: string;
+  readonly name: string;
+  readonly era: EraName;
+  /** Whether ztunnel answers DNS for enrolled pods (the `dnsCapture` of the istio-cni chart). */
+  readonly dnsCapture: boolean;
+  readonly cni: 'ptp';
+  readonly nodes: readonly TopologyNode[];
+  /** Every object, the short form already expanded, in file order. */
+  readonly objects: readonly KubernetesObject[];
+  /** L4 policies in the YAML form of ztunnel's own static file. */
+  readonly policies: readonly StaticPolicy[];
+  readonly capture: CaptureOptions;
+  readonly scenarios: readonly Scenario[];
+}
+
+export interface TopologyNode {
+  readonly name: string;
+  /** CIDR of the node's pods; decided by the plan when absent. */
+  readonly podRange?: string;
+}
+
+export interface CaptureOptions {
+  /** Bytes kept of each frame; 0 keeps all. */
+  readonly snapLength: number;
+}
+
+/** One policy of ztunnel's static file, as written there (facts: ztunnel YAML format). */
+export interface StaticPolicy {
+  readonly name: string;
+  readonly namespace: string;
+  readonly scope: 'Global' | 'Namespace' | 'WorkloadSelector';
+  readonly action: 'Allow' | 'Deny';
+  readonly dryRun: boolean;
+  /** rules (OR) → clauses (AND) → matches (OR); data-carrying enums are `{ tag: 'Exact', value: … }`. */
+  readonly rules: readonly (readonly (readonly Readonly<Record<string, unknown>>[])[])[];
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** Steps taken before the request, in order. */
+  readonly before: readonly ScenarioStep[];
+  readonly request: ScenarioRequest;
+  readonly expect: Expectations;
+  /** Line in the topology file, for messages. */
+  readonly line: number;
+}
+
+export type ScenarioStep =
+  | { readonly kind: 'enrol'; readonly pod: string }
+  | { readonly kind: 'leave'; readonly pod: string };
+
+/**
+ * One request. `from` is a pod (`sleep` or `demo/sleep`), a node (its kubelet-like prober) or
+ * `outside`. `to` is a URL: `http://…`, `tcp://host:port` (sends a canary and wants it back) or
+ * `udp://host:port`. A host may be a service name, an address, a pod (`pod:demo/httpbin`), a
+ * node (`node:node1`) or `self` (the client pod's own address).
+ */
+export interface ScenarioRequest {
+  readonly from: string;
+  readonly to: string;
+  /** Requests made one after the other over separate connections; 1 unless given. */
+  readonly count: number;
+}
+
+/** Every field is optional; what is absent is not judged. */
+export interface Expectations {
+  /** HTTP status the client got. */
+  readonly status?: number;
+  /** `refused`, `reset`, `timeout` or `ok`: how the client's connection ended. */
+  readonly outcome?: 'ok' | 'refused' | 'reset' | 'timeout';
+  /** Whose address the app saw: a pod, a node, `outside`, or an IP address. */
+  readonly source?: string;
+  /** No frame on any link between these two nodes may carry the canary in clear, and some must carry it encrypted. */
+  readonly encryptedBetween?: readonly [string, string];
+  /** The canary must be readable on the link between the nodes (the positive control of the above). */
+  readonly plainBetween?: readonly [string, string];
+  /** `mtls` wants HBONE with these identities; `plain` wants none. */
+  readonly security?: 'mtls' | 'plain';
+  readonly identities?: { readonly client?: string; readonly server?: string };
+  /** Legs in order, in the notation of the ladder, e.g. `sleep -> ztunnel:15001`. */
+  readonly legs?: readonly string[];
+  readonly hops?: number;
+  readonly passes?: number;
+  /** Interfaces (`netns/ifname`) on which no packet of this request may appear. */
+  readonly quiet?: readonly string[];
+}
