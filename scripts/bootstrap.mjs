@@ -1,0 +1,211 @@
+#!/usr/bin/env node
+// First program of every npm script: it runs before anything is installed, so it imports nothing
+// but Node. It looks at what the wanted job needs, installs what is missing (saying what and why),
+// builds what is stale, and then becomes the job.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const CANNOT_RUN = 3;
+const OLDEST_NODE = [20, 19];
+
+/** Programs the jobs start, the Debian package that brings each, and what it is for. */
+const PROGRAMS = {
+  ip: ['iproute2', 'network namespaces as people know them (ip netns exec)'],
+  unshare: ['util-linux', 'the namespaces of the lab itself'],
+  nsenter: ['util-linux', 'entering a pod'],
+  'iptables-restore': ['iptables', 'redirect rules'],
+  ipset: ['ipset', 'the set of probed pods on a node'],
+  curl: ['curl', 'requests as a user makes them'],
+  gcc: ['gcc', 'compiling the native addon'],
+  tcpdump: ['tcpdump', 'taking over a running capture'],
+  nft: ['nftables', 'checking what the host has, before and after'],
+  tshark: ['tshark', 'the oracle that our dissector is held against'],
+  conntrack: ['conntrack', 'reading flows in tests'],
+  haproxy: ['haproxy', 'the proxy pair that the data path is measured against'],
+  openssl: ['openssl', 'foreign certificates in tests'],
+  python3: ['python3-minimal', 'a foreign program as a workload'],
+};
+const HEADERS = { '/usr/include/stdlib.h': ['libc6-dev', 'compiling the native addon'] };
+
+const LAB_PROGRAMS = ['ip', 'unshare', 'nsenter', 'iptables-restore', 'ipset', 'curl', 'gcc'];
+const TEST_PROGRAMS = [...LAB_PROGRAMS, 'tcpdump', 'nft', 'tshark', 'conntrack', 'openssl', 'python3'];
+
+const JOBS = {
+  lab: { programs: LAB_PROGRAMS, run: runLab },
+  test: { programs: TEST_PROGRAMS, run: (args) => runTests(['unit', 'netns', 'e2e'], args) },
+  'test:unit': { programs: TEST_PROGRAMS, run: (args) => runTests(['unit'], args) },
+  'test:long': { programs: [...TEST_PROGRAMS, 'haproxy'], run: (args) => runTests(['long'], args) },
+  'bench:path': {
+    programs: [...LAB_PROGRAMS, 'haproxy', 'openssl'],
+    run: (args) => become(process.execPath, ['--import=tsx', 'scripts/bench-path.ts', ...args]),
+  },
+  build: { programs: LAB_PROGRAMS, run: () => 0 },
+  lint: { programs: LAB_PROGRAMS, run: runLint },
+};
+
+/** Failing that is nobody's fault: this machine cannot do it, and here is what would help. */
+class CannotRun extends Error {}
+
+try {
+  const [name = 'lab', ...args] = process.argv.slice(2);
+  const job = JOBS[name];
+  if (!job) throw new CannotRun(`Cannot run "${name}": known jobs are ${Object.keys(JOBS).join(', ')}`);
+  setUp(job.programs);
+  process.exitCode = job.run(args);
+} catch (error) {
+  if (!(error instanceof CannotRun)) throw error;
+  say(error.message);
+  process.exitCode = CANNOT_RUN;
+}
+
+function setUp(programs) {
+  checkMachine();
+  installPackages(programs);
+  installModules();
+  step('node', ['scripts/build-native.mjs'], 'compiling the native addon', nativeIsStale);
+  step('node', ['scripts/bundle.mjs'], 'bundling the programs', bundleIsStale);
+}
+
+function checkMachine() {
+  if (process.platform !== 'linux') {
+    throw new CannotRun(
+      `Cannot run on ${process.platform}: the lab is made of Linux network namespaces.\n` +
+        'Run it in a Linux machine: `vagrant up && vagrant ssh`, or any Debian or Ubuntu VM.',
+    );
+  }
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
+    throw new CannotRun(`Cannot run on Node ${process.versions.node}: Node ${OLDEST_NODE.join('.')} or newer is wanted`);
+  }
+}
+
+function isRoot() {
+  return process.getuid?.() === 0;
+}
+
+function onPath(program) {
+  const folders = `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`.split(delimiter);
+  return folders.some((folder) => existsSync(join(folder, program)));
+}
+
+function installPackages(programs) {
+  process.env.PATH = `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`;
+  const missing = new Map();
+  for (const program of programs) {
+    if (!onPath(program)) missing.set(PROGRAMS[program][0], `${program}: ${PROGRAMS[program][1]}`);
+  }
+  for (const [file, [name, why]] of Object.entries(HEADERS)) {
+    if (programs.includes('gcc') && !existsSync(file)) missing.set(name, why);
+  }
+  if (missing.size === 0) return;
+  const names = [...missing.keys()];
+  if (!isRoot()) throw new CannotRun(`Cannot install ${names.join(', ')} as a normal user: run this once as root, for example with sudo`);
+  if (!onPath('apt-get')) throw new CannotRun(`Cannot install ${names.join(', ')}: this machine has no apt-get; install them by hand, then run this again`);
+  say(`Installing ${names.length} Debian packages:`);
+  for (const [name, why] of missing) say(`  ${name.padEnd(16)} ${why}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  apt(['update', '-q'], env);
+  apt(['install', '-q', '-y', '--no-install-recommends', ...names], env);
+}
+
+function apt(args, env) {
+  const done = spawnSync('apt-get', args, { env, encoding: 'utf8' });
+  if (done.status !== 0) throw new CannotRun(`Cannot install packages: apt-get ${args.join(' ')} ended with ${done.status}\n${done.stderr}`);
+}
+
+function installModules() {
+  const stamp = join(ROOT, 'node_modules', '.ambient-lab-lock');
+  const wanted = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  say('Installing the Node modules of package-lock.json (once)');
+  const done = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: ROOT, encoding: 'utf8' });
+  if (done.status !== 0) throw new CannotRun(`Cannot install the Node modules: npm ci ended with ${done.status}\n${done.stderr}`);
+  writeFileSync(stamp, wanted);
+}
+
+function step(program, args, what, isStale) {
+  if (!isStale()) return;
+  say(`${what[0].toUpperCase()}${what.slice(1)}`);
+  const done = spawnSync(program === 'node' ? process.execPath : program, args, { cwd: ROOT, encoding: 'utf8' });
+  if (done.status === CANNOT_RUN) throw new CannotRun(done.stderr.trim());
+  if (done.status !== 0) throw new Error(`${what} failed with ${done.status}\n${done.stdout}${done.stderr}`);
+}
+
+function nativeIsStale() {
+  return isOlder(join(ROOT, 'build', 'kernel.node'), ['dataplane/kernel/native', 'scripts/build-native.mjs']);
+}
+
+function bundleIsStale() {
+  const sources = ['dataplane', 'lab', 'topologies', 'scripts/bundle.mjs', 'package-lock.json'];
+  return isOlder(join(ROOT, 'build', 'programs', '.stamp'), sources);
+}
+
+function isOlder(product, sources) {
+  if (!existsSync(product)) return true;
+  const made = statSync(product).mtimeMs;
+  return sources.some((source) => newest(join(ROOT, source)) > made);
+}
+
+function newest(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return readdirSync(path).reduce((latest, name) => Math.max(latest, newest(join(path, name))), stat.mtimeMs);
+}
+
+function runLab(args) {
+  const wanted = args.length > 0 ? args : ['run', join(ROOT, 'topologies', 'two-nodes.yaml')];
+  return become(process.execPath, [join(ROOT, 'build', 'programs', 'cli.mjs'), ...wanted], { cwd: process.env.INIT_CWD ?? process.cwd() });
+}
+
+function runTests(rings, args) {
+  if (!isRoot()) throw new CannotRun('Cannot run the tests as a normal user: they build network namespaces; run them as root, for example with sudo');
+  const totals = { pass: 0, fail: 0, skip: 0 };
+  let worst = 0;
+  for (const ring of rings) {
+    const status = runRing(ring, args, totals);
+    worst = worst || status;
+  }
+  console.log(`${totals.pass} passed, ${totals.fail} failed${totals.skip > 0 ? `, ${totals.skip} skipped` : ''}`);
+  return worst;
+}
+
+function runRing(ring, args, totals) {
+  const folder = join(ROOT, 'test', ring);
+  const files = readdirSync(folder).filter((name) => name.endsWith('.test.ts') && (args.length === 0 || args.some((arg) => name.includes(arg))));
+  if (files.length === 0) return 0;
+  console.log(`\n${ring} tests`);
+  const jobs = ring === 'unit' ? '2' : '1';
+  const timeout = ring === 'long' ? '3600' : '180';
+  mkdirSync(join(ROOT, 'build'), { recursive: true });
+  const log = join(ROOT, 'build', `test-${ring}.tap`);
+  const tap = ['run', '--reporter=base', `--jobs=${jobs}`, `--timeout=${timeout}`, `--output-file=${log}`];
+  const status = become('npx', ['tap', ...tap, ...files.map((file) => join('test', ring, file))], { cwd: ROOT });
+  const summary = /^# \{ total: .*\}$/m.exec(existsSync(log) ? readFileSync(log, 'utf8') : '')?.[0] ?? '';
+  for (const key of ['pass', 'fail', 'skip']) {
+    totals[key] += Number(new RegExp(`${key}: (\\d+)`).exec(summary)?.[1] ?? 0);
+  }
+  if (status !== 0 && totals.fail === 0) totals.fail += 1;
+  return status;
+}
+
+function runLint() {
+  const types = become('npx', ['tsc', '-p', '.'], { cwd: ROOT });
+  return types || become('npx', ['eslint', '.'], { cwd: ROOT });
+}
+
+/** Runs a program on our own terminal and gives back its exit code, as a shell would. */
+function become(program, args, options = {}) {
+  const env = { ...process.env, AMBIENT_LAB_ROOT: ROOT };
+  const done = spawnSync(program, args, { cwd: ROOT, stdio: 'inherit', env, ...options });
+  if (done.error) throw done.error;
+  return done.signal ? 128 + 15 : (done.status ?? 1);
+}
+
+/** Chatter goes to stderr: stdout belongs to results. */
+function say(text) {
+  process.stderr.write(`${text}\n`);
+}
