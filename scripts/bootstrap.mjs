@@ -2,15 +2,17 @@
 // First program of every npm script: it runs before anything is installed, so it imports nothing
 // but Node. It looks at what the wanted job needs, installs what is missing (saying what and why),
 // builds what is stale, and then becomes the job.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const CANNOT_RUN = 3;
 const OLDEST_NODE = [20, 19];
+const SIGNALS = constants.signals;
 
 /** Programs the jobs start, the Debian package that brings each, and what it is for. */
 const PROGRAMS = {
@@ -32,7 +34,15 @@ const PROGRAMS = {
 const HEADERS = { '/usr/include/stdlib.h': ['libc6-dev', 'compiling the native addon'] };
 
 const LAB_PROGRAMS = ['ip', 'unshare', 'nsenter', 'iptables-restore', 'ipset', 'curl', 'gcc'];
-const TEST_PROGRAMS = [...LAB_PROGRAMS, 'tcpdump', 'nft', 'tshark', 'conntrack', 'openssl', 'python3'];
+const TEST_PROGRAMS = [
+  ...LAB_PROGRAMS,
+  'tcpdump',
+  'nft',
+  'tshark',
+  'conntrack',
+  'openssl',
+  'python3',
+];
 
 const JOBS = {
   lab: { programs: LAB_PROGRAMS, run: runLab },
@@ -53,9 +63,10 @@ class CannotRun extends Error {}
 try {
   const [name = 'lab', ...args] = process.argv.slice(2);
   const job = JOBS[name];
-  if (!job) throw new CannotRun(`Cannot run "${name}": known jobs are ${Object.keys(JOBS).join(', ')}`);
+  if (!job)
+    throw new CannotRun(`Cannot run "${name}": known jobs are ${Object.keys(JOBS).join(', ')}`);
   setUp(job.programs);
-  process.exitCode = job.run(args);
+  process.exitCode = await job.run(args);
 } catch (error) {
   if (!(error instanceof CannotRun)) throw error;
   say(error.message);
@@ -79,7 +90,9 @@ function checkMachine() {
   }
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
-    throw new CannotRun(`Cannot run on Node ${process.versions.node}: Node ${OLDEST_NODE.join('.')} or newer is wanted`);
+    throw new CannotRun(
+      `Cannot run on Node ${process.versions.node}: Node ${OLDEST_NODE.join('.')} or newer is wanted`,
+    );
   }
 }
 
@@ -103,8 +116,14 @@ function installPackages(programs) {
   }
   if (missing.size === 0) return;
   const names = [...missing.keys()];
-  if (!isRoot()) throw new CannotRun(`Cannot install ${names.join(', ')} as a normal user: run this once as root, for example with sudo`);
-  if (!onPath('apt-get')) throw new CannotRun(`Cannot install ${names.join(', ')}: this machine has no apt-get; install them by hand, then run this again`);
+  if (!isRoot())
+    throw new CannotRun(
+      `Cannot install ${names.join(', ')} as a normal user: run this once as root, for example with sudo`,
+    );
+  if (!onPath('apt-get'))
+    throw new CannotRun(
+      `Cannot install ${names.join(', ')}: this machine has no apt-get; install them by hand, then run this again`,
+    );
   say(`Installing ${names.length} Debian packages:`);
   for (const [name, why] of missing) say(`  ${name.padEnd(16)} ${why}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -114,29 +133,47 @@ function installPackages(programs) {
 
 function apt(args, env) {
   const done = spawnSync('apt-get', args, { env, encoding: 'utf8' });
-  if (done.status !== 0) throw new CannotRun(`Cannot install packages: apt-get ${args.join(' ')} ended with ${done.status}\n${done.stderr}`);
+  if (done.status !== 0)
+    throw new CannotRun(
+      `Cannot install packages: apt-get ${args.join(' ')} ended with ${done.status}\n${done.stderr}`,
+    );
 }
 
 function installModules() {
   const stamp = join(ROOT, 'node_modules', '.ambient-lab-lock');
-  const wanted = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   say('Installing the Node modules of package-lock.json (once)');
-  const done = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: ROOT, encoding: 'utf8' });
-  if (done.status !== 0) throw new CannotRun(`Cannot install the Node modules: npm ci ended with ${done.status}\n${done.stderr}`);
+  const done = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  if (done.status !== 0)
+    throw new CannotRun(
+      `Cannot install the Node modules: npm ci ended with ${done.status}\n${done.stderr}`,
+    );
   writeFileSync(stamp, wanted);
 }
 
 function step(program, args, what, isStale) {
   if (!isStale()) return;
   say(`${what[0].toUpperCase()}${what.slice(1)}`);
-  const done = spawnSync(program === 'node' ? process.execPath : program, args, { cwd: ROOT, encoding: 'utf8' });
+  const done = spawnSync(program === 'node' ? process.execPath : program, args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
   if (done.status === CANNOT_RUN) throw new CannotRun(done.stderr.trim());
-  if (done.status !== 0) throw new Error(`${what} failed with ${done.status}\n${done.stdout}${done.stderr}`);
+  if (done.status !== 0)
+    throw new Error(`${what} failed with ${done.status}\n${done.stdout}${done.stderr}`);
 }
 
 function nativeIsStale() {
-  return isOlder(join(ROOT, 'build', 'kernel.node'), ['dataplane/kernel/native', 'scripts/build-native.mjs']);
+  return isOlder(join(ROOT, 'build', 'kernel.node'), [
+    'dataplane/kernel/native',
+    'scripts/build-native.mjs',
+  ]);
 }
 
 function bundleIsStale() {
@@ -153,38 +190,70 @@ function isOlder(product, sources) {
 function newest(path) {
   const stat = statSync(path);
   if (!stat.isDirectory()) return stat.mtimeMs;
-  return readdirSync(path).reduce((latest, name) => Math.max(latest, newest(join(path, name))), stat.mtimeMs);
+  return readdirSync(path).reduce(
+    (latest, name) => Math.max(latest, newest(join(path, name))),
+    stat.mtimeMs,
+  );
 }
 
+/** The lab gets every signal that reaches us, and cleans up before we leave with its exit code. */
 function runLab(args) {
   const wanted = args.length > 0 ? args : ['run', join(ROOT, 'topologies', 'two-nodes.yaml')];
-  return become(process.execPath, [join(ROOT, 'build', 'programs', 'cli.mjs'), ...wanted], { cwd: process.env.INIT_CWD ?? process.cwd() });
+  const child = spawn(process.execPath, [join(ROOT, 'build', 'programs', 'cli.mjs'), ...wanted], {
+    cwd: process.env.INIT_CWD ?? process.cwd(),
+    stdio: 'inherit',
+    env: { ...process.env, AMBIENT_LAB_ROOT: ROOT },
+  });
+  // A terminal sends SIGINT to the whole group: the child has it already.
+  process.on('SIGINT', () => {});
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => resolve(signal ? 128 + SIGNALS[signal] : code));
+  });
 }
 
 function runTests(rings, args) {
-  if (!isRoot()) throw new CannotRun('Cannot run the tests as a normal user: they build network namespaces; run them as root, for example with sudo');
+  if (!isRoot())
+    throw new CannotRun(
+      'Cannot run the tests as a normal user: they build network namespaces; run them as root, for example with sudo',
+    );
   const totals = { pass: 0, fail: 0, skip: 0 };
   let worst = 0;
   for (const ring of rings) {
     const status = runRing(ring, args, totals);
     worst = worst || status;
   }
-  console.log(`${totals.pass} passed, ${totals.fail} failed${totals.skip > 0 ? `, ${totals.skip} skipped` : ''}`);
+  console.log(
+    `${totals.pass} passed, ${totals.fail} failed${totals.skip > 0 ? `, ${totals.skip} skipped` : ''}`,
+  );
   return worst;
 }
 
 function runRing(ring, args, totals) {
   const folder = join(ROOT, 'test', ring);
-  const files = readdirSync(folder).filter((name) => name.endsWith('.test.ts') && (args.length === 0 || args.some((arg) => name.includes(arg))));
+  const files = readdirSync(folder).filter(
+    (name) =>
+      name.endsWith('.test.ts') && (args.length === 0 || args.some((arg) => name.includes(arg))),
+  );
   if (files.length === 0) return 0;
   console.log(`\n${ring} tests`);
   const jobs = ring === 'unit' ? '2' : '1';
   const timeout = ring === 'long' ? '3600' : '180';
   mkdirSync(join(ROOT, 'build'), { recursive: true });
   const log = join(ROOT, 'build', `test-${ring}.tap`);
-  const tap = ['run', '--reporter=base', `--jobs=${jobs}`, `--timeout=${timeout}`, `--output-file=${log}`];
-  const status = become('npx', ['tap', ...tap, ...files.map((file) => join('test', ring, file))], { cwd: ROOT });
-  const summary = /^# \{ total: .*\}$/m.exec(existsSync(log) ? readFileSync(log, 'utf8') : '')?.[0] ?? '';
+  const tap = [
+    'run',
+    '--reporter=base',
+    `--jobs=${jobs}`,
+    `--timeout=${timeout}`,
+    `--output-file=${log}`,
+  ];
+  const status = become('npx', ['tap', ...tap, ...files.map((file) => join('test', ring, file))], {
+    cwd: ROOT,
+  });
+  const summary =
+    /^# \{ total: .*\}$/m.exec(existsSync(log) ? readFileSync(log, 'utf8') : '')?.[0] ?? '';
   for (const key of ['pass', 'fail', 'skip']) {
     totals[key] += Number(new RegExp(`${key}: (\\d+)`).exec(summary)?.[1] ?? 0);
   }
@@ -202,7 +271,7 @@ function become(program, args, options = {}) {
   const env = { ...process.env, AMBIENT_LAB_ROOT: ROOT };
   const done = spawnSync(program, args, { cwd: ROOT, stdio: 'inherit', env, ...options });
   if (done.error) throw done.error;
-  return done.signal ? 128 + 15 : (done.status ?? 1);
+  return done.signal ? 128 + SIGNALS[done.signal] : (done.status ?? 1);
 }
 
 /** Chatter goes to stderr: stdout belongs to results. */

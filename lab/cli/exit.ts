@@ -1,0 +1,66 @@
+/** Exit codes of every verb; scripts and CI rely on them (design: command line). */
+export const EXIT = {
+  /** Everything asked for held. */
+  held: 0,
+  /** An expectation failed. */
+  failed: 1,
+  /** The input is wrong; nothing was changed. */
+  badInput: 2,
+  /** This machine cannot run it; the message says what is missing. */
+  cannotRun: 3,
+  /** A fault of the lab itself. */
+  bug: 4,
+} as const;
+
+/** Codes of errors that are the caller's to mend, by prefix. */
+const BAD_INPUT = [
+  'TOPOLOGY_',
+  'LAB_UNKNOWN_',
+  'LAB_EXISTS',
+  'LAB_NOT_RUNNING',
+  'LAB_BAD_',
+  'LAB_FILE_',
+  'PLAN_',
+  'REDIRECT_SAVE_',
+  'commander.',
+];
+const CANNOT_RUN = ['LAB_CANNOT_RUN', 'LAB_NOT_ROOT', 'DATAPLANE_ERA_', 'LAB_PROGRAM_'];
+
+/** An error whose message is all a person needs: no stack, and the exit code that goes with it. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly code: string;
+  readonly hint: string | undefined;
+
+  constructor(code: string, message: string, hint?: string) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/** The exit code for an error that ended a verb. */
+export function exitCodeFor(error: unknown): number {
+  const code = codeOf(error);
+  if (BAD_INPUT.some((prefix) => code.startsWith(prefix))) return EXIT.badInput;
+  if (CANNOT_RUN.some((prefix) => code.startsWith(prefix))) return EXIT.cannotRun;
+  return EXIT.bug;
+}
+
+/** What a person is shown: the message and the hint; the stack and causes only when asked for. */
+export function describeError(error: unknown, withStack: boolean): string {
+  if (!(error instanceof Error)) return String(error);
+  if (withStack || exitCodeFor(error) === EXIT.bug) return stackWithCauses(error);
+  const hint = 'hint' in error && typeof error.hint === 'string' ? `\n${error.hint}` : '';
+  return `${error.message}${hint}`;
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
+  return typeof error.code === 'string' ? error.code : '';
+}
+
+function stackWithCauses(error: Error): string {
+  const own = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${own}\ncaused by ${stackWithCauses(error.cause)}` : own;
+}

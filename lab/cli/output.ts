@@ -1,0 +1,38 @@
+import { styleText } from 'node:util';
+
+/**
+ * Where a verb speaks: results on stdout and nothing else, everything for people on stderr.
+ * With `--json` the result is one JSON value, without it the text that `render` makes.
+ */
+export interface Output {
+  readonly json: boolean;
+  readonly color: boolean;
+  readonly width: number;
+  result(value: unknown, render: () => string): void;
+  note(text: string): void;
+}
+
+export function createOutput(json: boolean): Output {
+  const color = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
+  return {
+    json,
+    color,
+    width: Math.max(80, Math.min(process.stdout.columns ?? 120, 160)),
+    result(value, render) {
+      const text = json ? JSON.stringify(value, bigintAsText, 2) : render();
+      process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    },
+    note(text) {
+      process.stderr.write(`${text}\n`);
+    },
+  };
+}
+
+/** A word in a colour where colours are seen; the word alone carries the meaning. */
+export function paint(color: boolean, style: Parameters<typeof styleText>[0], text: string): string {
+  return color ? styleText(style, text, { validateStream: false }) : text;
+}
+
+function bigintAsText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
