@@ -62,7 +62,8 @@ export type ScenarioStep =
  * One request. `from` is a pod (`sleep` or `demo/sleep`), a node (its kubelet-like prober) or
  * `outside`. `to` is a URL: `http://…`, `tcp://host:port` (sends a canary and wants it back) or
  * `udp://host:port`. A host may be a service name, an address, a pod (`pod:demo/httpbin`), a
- * node (`node:node1`) or `self` (the client pod's own address).
+ * node (`node:node1`), `outside` or `self` (the client pod's own address). Read it with
+ * `parseRequestTarget()`.
  */
 export interface ScenarioRequest {
   readonly from: string;

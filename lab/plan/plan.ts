@@ -18,6 +18,8 @@ export interface Plan {
   readonly links: readonly VethPlan[];
   readonly nodes: readonly NodePlan[];
   readonly pods: readonly PodPlan[];
+  /** The client outside the cluster; its apps answer requests that leave the cluster. */
+  readonly outside: OutsidePlan;
   readonly services: readonly ServicePlan[];
   readonly policies: readonly StaticPolicy[];
   readonly objects: readonly KubernetesObject[];
@@ -36,11 +38,14 @@ export interface NetnsPlan {
   readonly node?: string;
   /** Written before any interface exists, so that interfaces inherit them; keys with dots. */
   readonly sysctls: Readonly<Record<string, string>>;
+  /** The same for keys that only exist where a kernel module is there (conntrack, br_netfilter). */
+  readonly sysctlsIfPresent?: Readonly<Record<string, string>>;
   readonly bridges: readonly BridgePlan[];
   readonly addresses: readonly AddressPlan[];
   readonly routes: readonly RoutePlan[];
   /** Names `ip netns exec` and `exec` resolve with: text of /etc/netns/<name>/resolv.conf and hosts. */
   readonly resolvConf?: string;
+  readonly hosts?: string;
   /** `iptables-restore` input for this netns at start (kube-proxy rules on nodes); empty for none. */
   readonly restore?: string;
 }
@@ -87,6 +92,13 @@ export interface NodePlan {
   /** Netns of this node's ztunnel pod. */
   readonly ztunnelNetns: string;
   readonly ztunnelAddress: string;
+}
+
+export interface OutsidePlan {
+  readonly netns: 'outside';
+  /** Its address on the fabric; it has no route to the pods' ranges. */
+  readonly address: string;
+  readonly apps: readonly AppPlan[];
 }
 
 export interface PodPlan {
