@@ -1,0 +1,175 @@
+import type { StdioOptions } from 'node:child_process';
+import type { RequestResult } from '../facts/request.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { ScenarioRequest } from '../../topologies/topology.ts';
+import type { Recording } from '../capture/layout.ts';
+
+/**
+ * The third state of a world (Topology → Plan → World), as a client holds it: a connection to the
+ * supervisor that owns everything. Disposing takes the lab down when this client owns it
+ * (`createLab` without `detached`) and only lets go of it otherwise.
+ */
+export interface Lab extends AsyncDisposable {
+  readonly name: string;
+  readonly plan: Plan;
+  /** The lab's directory on the machine: lock, control socket, plan, log, key log, leg log. */
+  readonly directory: string;
+  status(): Promise<LabStatus>;
+  /**
+   * Runs a program in the namespaces of a pod, a node, `outside` or `ztunnel/<node>`, with the
+   * resolv.conf of that place. Resolves to its exit code (128 + n for signal n); 125–127 are ours:
+   * could not enter, not executable, not found.
+   */
+  exec(target: string, argv: readonly string[], options?: ExecOptions): Promise<number>;
+  /** The argv that `exec` starts, for whoever wants to start it otherwise. */
+  execArgv(target: string, argv: readonly string[], options?: ExecOptions): readonly string[];
+  /** Puts a running pod into the mesh: afterwards both ends of new connections know of it. */
+  enrol(pod: string): Promise<EnrolResult>;
+  leave(pod: string): Promise<EnrolResult>;
+  startCapture(directory: string, options?: CaptureStartOptions): Promise<void>;
+  /** Ends the recording; the files named in `CAPTURE_FILES` are complete afterwards. */
+  stopCapture(): Promise<Recording>;
+  /** One request of the kind a scenario makes, once, whatever its `count`. */
+  request(request: ScenarioRequest, options?: RequestOptions): Promise<RequestReport>;
+  /** `kill` of a process by its place in the plan; for tests and for `restart`. */
+  kill(process: ProcessKind, node: string, signal?: NodeJS.Signals): Promise<void>;
+  /** Ends the process if it runs, starts it anew, and resolves when it is ready. */
+  restart(process: ProcessKind, node: string): Promise<void>;
+  /** What the built-in apps saw, newest last; all of it, or what carried one canary. */
+  observations(canary?: string): Promise<readonly AppObservation[]>;
+  /** Rules, links and addresses of the running world against the plan; empty when equal. */
+  drift(): Promise<readonly string[]>;
+  /** Ends the lab and removes its directory. Resolves when the kernel has freed it. */
+  down(): Promise<void>;
+}
+
+export type ProcessKind = 'ztunnel' | 'agent' | 'app-host';
+
+export interface CreateLabOptions {
+  /** Leave the lab running when this process ends (`up`); else it dies with it, however it dies. */
+  readonly detached?: boolean;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+  /** Command that is started as ztunnel instead of ours; gets the documented environment. */
+  readonly ztunnel?: ProgramCommand;
+  /** Do not start agents and ztunnels: a cluster without ambient. */
+  readonly withoutMesh?: boolean;
+  readonly startTimeoutMs?: number;
+}
+
+/** A program as data: the seam through which a foreign ztunnel comes in. */
+export interface ProgramCommand {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** One step of building, started or done; `ms` since the start of the build. */
+export interface Progress {
+  readonly step: ProgressStep;
+  readonly state: 'started' | 'done';
+  readonly text: string;
+  readonly ms: number;
+}
+
+export type ProgressStep =
+  'supervisor' | 'namespaces' | 'links' | 'rules' | 'processes' | 'enrol' | 'apps' | 'ready';
+
+export interface ExecOptions {
+  readonly stdio?: StdioOptions;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Numeric user id the program runs as, its group the same; root unless given. */
+  readonly user?: number;
+  readonly cwd?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface CaptureStartOptions {
+  /** Bytes kept of each frame; that of the plan unless given, 0 keeps all. */
+  readonly snapLength?: number;
+}
+
+export interface RequestOptions {
+  /** Name of the scenario, carried into the result; `from -> to` unless given. */
+  readonly name?: string;
+  readonly timeoutMs?: number;
+  /** More arguments for curl (http only), e.g. `['--data', 'x']`. */
+  readonly curl?: readonly string[];
+}
+
+/** A `RequestResult` and what only the client knows. */
+export interface RequestReport extends RequestResult {
+  /** Body of the answer, as text, at most 64 kB of it. */
+  readonly body: string;
+  readonly durationMs: number;
+}
+
+/** What an app of the app host saw of one request or connection. */
+export interface AppObservation {
+  /** uid of the pod. */
+  readonly pod: string;
+  readonly app: 'http' | 'tcp-echo' | 'udp-echo';
+  readonly port: number;
+  /** `ip:port` the app saw. */
+  readonly peer: string;
+  readonly local: string;
+  readonly canary?: string;
+  readonly path?: string;
+  readonly timeNs: string;
+}
+
+export interface EnrolResult {
+  readonly pod: string;
+  readonly enrolled: boolean;
+  /** False when it already was so. */
+  readonly changed: boolean;
+}
+
+export interface LabStatus {
+  readonly name: string;
+  readonly state: 'starting' | 'ready' | 'stopping';
+  readonly topologyFile: string;
+  readonly era: string;
+  readonly startedNs: string;
+  readonly nodes: readonly NodeStatus[];
+  readonly pods: readonly PodStatus[];
+  readonly processes: readonly ProcessStatus[];
+  readonly capture?: { readonly directory: string; readonly startedNs: string };
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly address: string;
+  readonly podRange: string;
+  readonly ztunnelAddress: string;
+}
+
+export interface PodStatus {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly node: string;
+  readonly address: string;
+  readonly netns: string;
+  readonly enrolled: boolean;
+  readonly system: boolean;
+  readonly apps: readonly string[];
+}
+
+export interface ProcessStatus {
+  readonly kind: ProcessKind | 'recorder' | 'command';
+  readonly name: string;
+  readonly node: string;
+  readonly netns: string;
+  /** Within the lab's own PID namespace; absent when it does not run. */
+  readonly pid?: number;
+  readonly state: 'starting' | 'ready' | 'exited';
+  readonly exit?: { readonly code: number | null; readonly signal: string | null };
+  readonly startedNs: string;
+}
+
+/** A lab as found on the machine. `dead`: a directory whose lock nobody holds. */
+export interface LabEntry {
+  readonly name: string;
+  readonly state: 'alive' | 'dead';
+  readonly directory: string;
+}
