@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import { type Endpoint, formatEndpoint } from './address.ts';
+import type { Workload } from './state/workload.ts';
+
+/** What `baggage` says of a workload; absent for what it does not say. */
+export interface Baggage {
+  readonly clusterId?: string;
+  readonly namespace?: string;
+  readonly workloadName?: string;
+  readonly workloadType?: string;
+  readonly canonicalName?: string;
+  readonly canonicalRevision?: string;
+  readonly region?: string;
+  readonly zone?: string;
+}
+
+const WORKLOAD_TYPES = ['deployment', 'cronjob', 'pod', 'job'] as const;
+
+/** The `baggage` header for a workload (`src/baggage.rs`): fixed order, empty values left out. */
+export function formatBaggage(workload: Workload, clusterId: string): string {
+  const type = workload.workloadType.toLowerCase() || 'deployment';
+  const entries: readonly (readonly [string, string])[] = [
+    ['k8s.cluster.name', workload.clusterId || clusterId],
+    ['k8s.namespace.name', workload.namespace],
+    [`k8s.${type}.name`, workload.workloadName],
+    ['service.name', workload.canonicalName],
+    ['service.version', workload.canonicalRevision],
+    ['cloud.region', workload.locality.region],
+    ['cloud.availability_zone', workload.locality.zone],
+  ];
+  return entries
+    .filter(([, value]) => value !== '')
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}
+
+/** Reads a `baggage` header; unknown keys and empty values are passed over. */
+export function parseBaggage(header: string): Baggage {
+  const values = new Map<string, string>();
+  for (const entry of header.split(',')) {
+    const equals = entry.indexOf('=');
+    const value = equals < 0 ? '' : entry.slice(equals + 1).trim();
+    if (value !== '') values.set(entry.slice(0, equals).trim(), value);
+  }
+  const workloadType = WORKLOAD_TYPES.find((type) => values.has(`k8s.${type}.name`));
+  return {
+    clusterId: values.get('k8s.cluster.name'),
+    namespace: values.get('k8s.namespace.name'),
+    workloadName: values.get(`k8s.${workloadType ?? 'deployment'}.name`),
+    workloadType,
+    canonicalName: values.get('service.name'),
+    canonicalRevision: values.get('service.version'),
+    region: values.get('cloud.region'),
+    zone: values.get('cloud.availability_zone'),
+  };
+}
+
+/** The `forwarded` header: `for="10.0.0.1:80";host=example.com` (RFC 7239, host unquoted). */
+export function formatForwarded(client: Endpoint, serviceHostname: string | undefined): string {
+  const host = serviceHostname === undefined ? '' : `;host=${serviceHostname}`;
+  return `for="${formatEndpoint(client)}"${host}`;
+}
+
+/** The service's name out of a `forwarded` header, if it has one. */
+export function parseForwardedHost(header: string): string | undefined {
+  // eslint-disable-next-line no-control-regex -- the header must be ASCII
+  if (!/^[\x00-\x7f]*$/.test(header)) return undefined;
+  const part = header.split(';').find((piece) => piece.trim().startsWith('host='));
+  const host = part?.trim().slice('host='.length).replaceAll('"', '');
+  return host || undefined;
+}
+
+/** A new `traceparent` (W3C Trace Context), not sampled, as ztunnel makes one per connection. */
+export function newTraceparent(): string {
+  const bytes = randomBytes(24).toString('hex');
+  return `00-${bytes.slice(0, 32)}-${bytes.slice(32)}-00`;
+}
+
+/** The sender's `traceparent` when it has the right length, else a new one. */
+export function acceptTraceparent(header: string | undefined): string {
+  return header?.length === 55 ? header : newTraceparent();
+}
