@@ -44,6 +44,8 @@ function render(
   }
   const advice = missing.map((c) => `${c.name} is missing: ${c.howToGet}`);
   const verdict =
-    missing.length === 0 ? `Era ${era} runs here.` : `Era ${era} cannot run here.\n${advice.join('\n')}`;
+    missing.length === 0
+      ? `Era ${era} runs here.`
+      : `Era ${era} cannot run here.\n${advice.join('\n')}`;
   return `${table.toString()}\n${verdict}`;
 }

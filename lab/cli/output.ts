@@ -29,7 +29,11 @@ export function createOutput(json: boolean): Output {
 }
 
 /** A word in a colour where colours are seen; the word alone carries the meaning. */
-export function paint(color: boolean, style: Parameters<typeof styleText>[0], text: string): string {
+export function paint(
+  color: boolean,
+  style: Parameters<typeof styleText>[0],
+  text: string,
+): string {
   return color ? styleText(style, text, { validateStream: false }) : text;
 }
 

@@ -1,0 +1,101 @@
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { CAPTURE_FILES, type Recording } from '../capture/layout.ts';
+import { analyseRun } from '../facts/analyse-run.ts';
+import { writeStory } from '../facts/story.ts';
+import { settle } from '../run/settle.ts';
+import { createRunDirectory } from '../run/results.ts';
+import type { Lab } from '../world/lab.ts';
+import { labPaths } from '../world/paths.ts';
+import { type CommandContext, requireRoot } from './context.ts';
+import { CommandError, EXIT } from './exit.ts';
+import type { Output } from './output.ts';
+import { defaultResultsRoot, findLab } from './world.ts';
+
+interface CaptureOptions {
+  readonly lab?: string;
+  readonly seconds?: string;
+  readonly snapLength?: string;
+  readonly results: string;
+  readonly json?: boolean;
+}
+
+/** `capture`: record every interface of a running lab, decrypted and named. */
+export function addCapture(program: Command, context: CommandContext): void {
+  program
+    .command('capture')
+    .summary('record every interface of a running lab')
+    .description(
+      'Records every interface of every namespace until the time is over or Ctrl-C, without loss\n' +
+        '(kernel drops end with exit code 1), and writes captures that open decrypted in Wireshark.',
+    )
+    .option('--lab <name>', 'which lab, when several run')
+    .option('--seconds <n>', 'how long; until interrupted unless given')
+    .option('--snap-length <bytes>', 'bytes kept of each frame; all unless given')
+    .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
+    .option('--json', 'what was recorded as one JSON value on stdout')
+    .addHelpText('after', '\nExample:\n  npm run lab -- capture --seconds 5')
+    .action(async (options: CaptureOptions) => {
+      requireRoot('capture');
+      const output = context.output(options.json === true);
+      const seconds = readNumber('--seconds', options.seconds);
+      const snapLength = readNumber('--snap-length', options.snapLength);
+      await using lab = await findLab(options.lab);
+      const directory = await createRunDirectory(
+        options.results,
+        `${lab.name}-capture`,
+        new Date(),
+      );
+      await lab.startCapture(directory, { snapLength });
+      output.note(
+        seconds === undefined ? 'Recording; Ctrl-C ends it.' : `Recording for ${seconds} s.`,
+      );
+      await waitFor(seconds, context.signal);
+      await settle(labPaths(lab.name).legs, { quietMs: 60, timeoutMs: 1_000 });
+      const recording = await lab.stopCapture();
+      await tellStory(lab, directory);
+      process.exitCode = report(output, directory, recording);
+    });
+}
+
+async function waitFor(seconds: number | undefined, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  if (seconds === undefined) {
+    // A timer keeps the program alive until the signal comes.
+    const alive = setInterval(() => {}, 60_000);
+    await once(signal, 'abort');
+    clearInterval(alive);
+    return;
+  }
+  await sleep(seconds * 1000, undefined, { signal }).catch(() => {});
+}
+
+async function tellStory(lab: Lab, directory: string): Promise<void> {
+  await writeFile(join(directory, CAPTURE_FILES.plan), JSON.stringify(lab.plan, null, 2));
+  const facts = await analyseRun({ dir: directory, plan: lab.plan, requests: [] });
+  await writeStory({ dir: directory, plan: lab.plan, facts });
+  await writeFile(join(directory, CAPTURE_FILES.facts), JSON.stringify(facts, null, 2));
+}
+
+function report(output: Output, directory: string, recording: Recording): number {
+  const drops = recording.interfaces.reduce((sum, { kernelDrops }) => sum + kernelDrops, 0);
+  const frames = recording.interfaces.reduce((sum, entry) => sum + entry.frames, 0);
+  output.result({ directory, ...recording }, () => {
+    const lost = drops === 0 ? 'no frame lost' : `${drops} frames LOST`;
+    return `${frames} frames on ${recording.interfaces.length} interfaces, ${lost}\n${directory}`;
+  });
+  return drops === 0 ? EXIT.held : EXIT.failed;
+}
+
+function readNumber(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new CommandError(
+    'LAB_BAD_OPTION',
+    `Cannot use "${text}" for ${option}: a number is wanted`,
+  );
+}

@@ -1,0 +1,84 @@
+import { Command, CommanderError } from 'commander';
+import { addCapture } from './capture.ts';
+import { createContext } from './context.ts';
+import { addDoctor } from './doctor.ts';
+import { addDown } from './down.ts';
+import { addEnrol } from './enrol.ts';
+import { addExec } from './exec.ts';
+import { describeError, EXIT, exitCodeFor } from './exit.ts';
+import { addGc } from './gc.ts';
+import { addPlan } from './plan.ts';
+import { addProve } from './prove.ts';
+import { addRules } from './rules.ts';
+import { addRun } from './run.ts';
+import { addStatus } from './status.ts';
+import { addTrace } from './trace.ts';
+import { addUp } from './up.ts';
+
+const VERBS = [
+  addRun,
+  addUp,
+  addDown,
+  addStatus,
+  addPlan,
+  addExec,
+  addEnrol,
+  addRules,
+  addCapture,
+  addTrace,
+  addProve,
+  addDoctor,
+  addGc,
+];
+
+await main(process.argv);
+
+async function main(argv: readonly string[]): Promise<void> {
+  const interrupt = abortOnSignal();
+  const program = createProgram(interrupt);
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    report(error, argv.includes('--debug'));
+  }
+}
+
+function createProgram(signal: AbortSignal): Command {
+  const program = new Command('ambient-lab')
+    .description(
+      "A network-namespace lab: runs Istio's data planes on real kernels and proves with packets what happened.",
+    )
+    .option('--debug', 'print the stack of an error')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText('after', EXIT_CODES);
+  const context = createContext(signal);
+  for (const add of VERBS) add(program, context);
+  for (const command of program.commands) command.exitOverride().showSuggestionAfterError();
+  return program;
+}
+
+const EXIT_CODES = `
+Exit codes: 0 held · 1 an expectation failed · 2 bad input · 3 this machine cannot run it · 4 our own bug`;
+
+/** One interrupt ends the work in order; the second leaves at once (the kernel cleans up). */
+function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort(new Error(`interrupted by ${name}`));
+    });
+  }
+  return controller.signal;
+}
+
+function report(error: unknown, withStack: boolean): void {
+  if (error instanceof CommanderError) {
+    // Help and version end this way too, and are no fault.
+    process.exitCode = error.exitCode === 0 ? EXIT.held : EXIT.badInput;
+    return;
+  }
+  process.stderr.write(`${describeError(error, withStack)}\n`);
+  process.exitCode = exitCodeFor(error);
+}

@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { renderCommands, renderObjects } from '../plan/render.ts';
+import type { CommandContext } from './context.ts';
+import { defaultTopology, planFromFile } from './world.ts';
+
+interface PlanOptions {
+  readonly era?: string;
+  readonly commands?: boolean;
+  readonly json?: boolean;
+}
+
+/** `plan`: what a topology means, without building it. Needs no root. */
+export function addPlan(program: Command, context: CommandContext): void {
+  program
+    .command('plan')
+    .summary('print what a topology means, without building it')
+    .description(
+      'Prints the Kubernetes objects a topology expands to, or every command that building it equals.',
+    )
+    .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
+    .option('--era <era>', 'plan for another era than the topology says')
+    .option('--commands', 'print the ip, sysctl and iptables commands instead of the objects')
+    .option('--json', 'the whole plan as one JSON value on stdout')
+    .addHelpText('after', '\nExample:\n  npm run lab -- plan topologies/same-node.yaml --commands')
+    .action(async (file: string, options: PlanOptions) => {
+      const plan = await planFromFile(file, options);
+      context
+        .output(options.json === true)
+        .result(plan, () =>
+          options.commands === true ? renderCommands(plan) : renderObjects(plan),
+        );
+    });
+}

@@ -1,0 +1,85 @@
+import { relative } from 'node:path';
+import type { Command } from 'commander';
+import { exitCodeOf } from '../judge/verdict.ts';
+import type { Plan } from '../plan/plan.ts';
+import { renderLadder } from '../report/ladder.ts';
+import { renderSummary } from '../report/summary.ts';
+import { judgeRun } from '../run/judge-run.ts';
+import { observe } from '../run/observe.ts';
+import { createRunDirectory } from '../run/results.ts';
+import { runScenarios } from '../run/run-scenarios.ts';
+import { createLab } from '../world/client.ts';
+import type { Lab } from '../world/lab.ts';
+import { type CommandContext, requireRoot } from './context.ts';
+import { EXIT } from './exit.ts';
+import { type Output } from './output.ts';
+import { followBuild } from './progress.ts';
+import { defaultResultsRoot, defaultTopology, planFromFile, requireCapabilities } from './world.ts';
+
+interface RunOptions {
+  readonly era?: string;
+  readonly lab?: string;
+  readonly results: string;
+  readonly keep?: boolean;
+  readonly json?: boolean;
+}
+
+/** `run`: build, request, record, judge, remove. The main job, and what bare `npm run lab` does. */
+export function addRun(program: Command, context: CommandContext): void {
+  program
+    .command('run')
+    .summary('build a lab, run its scenarios, prove what happened, remove it')
+    .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
+    .option('--era <era>', 'build with another era than the topology says')
+    .option('--lab <name>', 'name of the lab; that of the topology unless given')
+    .option('--results <directory>', 'where the results of runs go', defaultResultsRoot())
+    .option('--keep', 'leave the lab running afterwards')
+    .option('--json', 'the verdict as one JSON value on stdout')
+    .addHelpText(
+      'after',
+      '\nExample:\n  npm run lab -- run topologies/two-nodes.yaml --era inpod-tproxy',
+    )
+    .action(async (file: string, options: RunOptions) => {
+      requireRoot('run');
+      const output = context.output(options.json === true);
+      const plan = await planFromFile(file, options);
+      await requireCapabilities(plan);
+      const isKept = options.keep === true;
+      const lab = await followBuild(output, (onProgress) =>
+        createLab(plan, { detached: isKept, onProgress, signal: context.signal }),
+      );
+      await using _lab = lab;
+      process.exitCode = await proveScenarios(lab, plan, options, output, context.signal);
+    });
+}
+
+async function proveScenarios(
+  lab: Lab,
+  plan: Plan,
+  options: RunOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const directory = await createRunDirectory(options.results, plan.lab, new Date());
+  const { snapLength } = plan.capture;
+  const observation = await observe(lab, { directory, snapLength }, () =>
+    runScenarios(lab, plan.scenarios, {}, signal),
+  );
+  if (plan.scenarios.length === 0) {
+    output.note(
+      `No scenario in ${plan.topologyFile}: the lab was built and recorded, nothing was judged.`,
+    );
+    return EXIT.held;
+  }
+  const verdict = await judgeRun(observation, plan.scenarios);
+  output.result(verdict, () => {
+    const ladders = verdict.scenarios.map((scenario) =>
+      renderLadder(observation.facts, scenario, { color: output.color, width: output.width }),
+    );
+    const summary = renderSummary(verdict, observation.facts, { color: output.color });
+    return [...ladders, summary, `Results in ${relative(process.cwd(), directory) || '.'}`].join(
+      '\n\n',
+    );
+  });
+  return exitCodeOf(verdict.outcome);
+}

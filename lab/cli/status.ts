@@ -1,0 +1,55 @@
+import Table from 'cli-table3';
+import type { Command } from 'commander';
+import { listLabs } from '../world/client.ts';
+import type { LabEntry, LabStatus } from '../world/lab.ts';
+import { type CommandContext, requireRoot } from './context.ts';
+import { type Output, paint } from './output.ts';
+import { findLab } from './world.ts';
+
+/** `status`: what runs, with addresses and modes. */
+export function addStatus(program: Command, context: CommandContext): void {
+  program
+    .command('status')
+    .summary('what runs, with addresses and modes')
+    .option('--lab <name>', 'which lab, when several run')
+    .option('--all', 'list all labs of this machine, dead ones too')
+    .option('--json', 'one JSON value on stdout')
+    .addHelpText('after', '\nExample:\n  npm run lab -- status --json')
+    .action(async (options: { lab?: string; all?: boolean; json?: boolean }) => {
+      requireRoot('status');
+      const output = context.output(options.json === true);
+      if (options.all === true) {
+        const labs = await listLabs();
+        output.result(labs, () => renderLabs(labs));
+        return;
+      }
+      await using lab = await findLab(options.lab);
+      const status = await lab.status();
+      output.result(status, () => renderStatus(status, output));
+    });
+}
+
+/** The table of a lab that people see after `up` and in `status`. */
+export function renderStatus(status: LabStatus, output: Output): string {
+  const pods = new Table({ head: ['pod', 'node', 'address', 'mesh', 'apps'], style: { head: [] } });
+  for (const pod of status.pods) {
+    const mesh = pod.enrolled ? paint(output.color, 'green', 'ambient') : 'none';
+    pods.push([`${pod.namespace}/${pod.name}`, pod.node, pod.address, mesh, pod.apps.join(', ')]);
+  }
+  const processes = new Table({ head: ['process', 'node', 'netns', 'state'], style: { head: [] } });
+  for (const entry of status.processes) {
+    processes.push([entry.name, entry.node, entry.netns, describeState(entry)]);
+  }
+  const nodes = status.nodes.map((n) => `${n.name} ${n.address} (pods ${n.podRange})`).join(' · ');
+  return `Lab ${status.name} · era ${status.era} · ${status.state}\n${nodes}\n${pods.toString()}\n${processes.toString()}`;
+}
+
+function describeState(entry: LabStatus['processes'][number]): string {
+  if (entry.exit === undefined) return entry.state;
+  return `exited (${entry.exit.signal ?? entry.exit.code ?? 'unknown'})`;
+}
+
+function renderLabs(labs: readonly LabEntry[]): string {
+  if (labs.length === 0) return 'No lab on this machine.';
+  return labs.map((entry) => `${entry.name}  ${entry.state}  ${entry.directory}`).join('\n');
+}

@@ -1,0 +1,63 @@
+import type { Command } from 'commander';
+import { judgeScenario } from '../judge/judge-scenario.ts';
+import { renderLadder } from '../report/ladder.ts';
+import { observe, type Observation } from '../run/observe.ts';
+import { createRunDirectory } from '../run/results.ts';
+import { runScenarios } from '../run/run-scenarios.ts';
+import type { Lab } from '../world/lab.ts';
+import type { Scenario } from '../../topologies/topology.ts';
+import { type CommandContext, requireRoot } from './context.ts';
+import { EXIT } from './exit.ts';
+import { defaultResultsRoot, findLab } from './world.ts';
+
+interface TraceOptions {
+  readonly lab?: string;
+  readonly results: string;
+  readonly json?: boolean;
+}
+
+/** `trace`: one request in a running lab, and its ladder. */
+export function addTrace(program: Command, context: CommandContext): void {
+  program
+    .command('trace')
+    .summary('make one request in a running lab and show its ladder')
+    .argument('<from>', 'a pod, a node (its prober) or outside')
+    .argument('<to>', 'http://…, tcp://host:port or udp://host:port')
+    .option('--lab <name>', 'which lab, when several run')
+    .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
+    .option('--json', 'the facts as one JSON value on stdout')
+    .addHelpText('after', '\nExample:\n  npm run lab -- trace sleep http://httpbin.demo:8000/get')
+    .action(async (from: string, to: string, options: TraceOptions) => {
+      requireRoot('trace');
+      const output = context.output(options.json === true);
+      await using lab = await findLab(options.lab);
+      const scenario = oneRequest(`${from} → ${to}`, from, to);
+      const { directory, facts } = await observeOne(lab, scenario, options.results, context.signal);
+      const verdict = judgeScenario(scenario, facts);
+      output.result(facts, () => {
+        const ladder = renderLadder(facts, verdict, { color: output.color, width: output.width });
+        return `${ladder}\n\nCapture in ${directory}`;
+      });
+      process.exitCode = facts.paths.every(({ missing }) => missing.length === 0)
+        ? EXIT.held
+        : EXIT.cannotRun;
+    });
+}
+
+/** A scenario of one request that expects nothing. */
+export function oneRequest(name: string, from: string, to: string): Scenario {
+  return { name, before: [], request: { from, to, count: 1 }, expect: {}, line: 0 };
+}
+
+/** Records one scenario in a running lab, with whole frames. */
+export async function observeOne(
+  lab: Lab,
+  scenario: Scenario,
+  results: string,
+  signal: AbortSignal,
+): Promise<Observation> {
+  const directory = await createRunDirectory(results, `${lab.name}-trace`, new Date());
+  return observe(lab, { directory, snapLength: 0 }, () =>
+    runScenarios(lab, [scenario], {}, signal),
+  );
+}

@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Era } from '../../dataplane/redirect/era.ts';
+import { loadTopology } from '../../topologies/load.ts';
+import { isRequired, missingFor, type Capability } from '../hosts/capabilities.ts';
+import type { Plan } from '../plan/plan.ts';
+import { planLab } from '../plan/plan-lab.ts';
+import { connectLab, listLabs } from '../world/client.ts';
+import type { Lab } from '../world/lab.ts';
+import { CommandError } from './exit.ts';
+
+/** Options of every verb that starts from a topology file. */
+export interface TopologyOptions {
+  readonly era?: string;
+  readonly lab?: string;
+}
+
+/** Where results go unless the user says otherwise: the project's own folder, or this one. */
+export function defaultResultsRoot(): string {
+  return join(process.env['AMBIENT_LAB_ROOT'] ?? process.cwd(), 'results');
+}
+
+/** The topology shipped with the project, found from wherever the program runs. */
+export function defaultTopology(): string {
+  const own = join(
+    process.env['AMBIENT_LAB_ROOT'] ?? process.cwd(),
+    'topologies',
+    'two-nodes.yaml',
+  );
+  return existsSync(own) ? own : resolve('topologies', 'two-nodes.yaml');
+}
+
+/** Reads a topology and decides everything about its world. Touches nothing. */
+export async function planFromFile(file: string, options: TopologyOptions): Promise<Plan> {
+  const topology = await loadTopology(file);
+  return planLab(topology, { lab: options.lab, era: options.era });
+}
+
+/** @throws CommandError LAB_CANNOT_RUN naming what this machine lacks for the plan's era */
+export async function requireCapabilities(plan: Plan): Promise<void> {
+  refuseMissing(plan.era, await missingFor(plan.era));
+}
+
+function refuseMissing(era: Era, missing: readonly Capability[]): void {
+  const needed = missing.filter((capability) => isRequired(capability.required, era));
+  if (needed.length === 0) return;
+  const lines = needed.map(
+    (c) => `  ${c.name} (${c.neededFor}): ${c.evidence}\n    wanted: ${c.howToGet}`,
+  );
+  throw new CommandError(
+    'LAB_CANNOT_RUN',
+    `Cannot run era "${era}" on this machine: it lacks\n${lines.join('\n')}`,
+    'See `npm run lab -- doctor` for all that was tried.',
+  );
+}
+
+/** The lab a verb means: the named one, or the only one that runs. */
+export async function findLab(name: string | undefined): Promise<Lab> {
+  if (name !== undefined) return connectLab(name);
+  const alive = (await listLabs()).filter((entry) => entry.state === 'alive');
+  const [only, ...others] = alive;
+  if (only === undefined) {
+    throw new CommandError(
+      'LAB_NOT_RUNNING',
+      'Cannot find a lab: none runs on this machine',
+      'Start one: npm run lab -- up topologies/two-nodes.yaml',
+    );
+  }
+  if (others.length > 0) {
+    const names = alive.map((entry) => entry.name).join(', ');
+    throw new CommandError(
+      'LAB_BAD_CHOICE',
+      `Cannot choose between labs ${names}: name one with --lab`,
+    );
+  }
+  return connectLab(only.name);
+}

@@ -1,0 +1,56 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CAPTURE_FILES } from '../capture/layout.ts';
+import { analyseRun } from '../facts/analyse-run.ts';
+import type { RunFacts } from '../facts/facts.ts';
+import type { RequestResult } from '../facts/request.ts';
+import { writeStory } from '../facts/story.ts';
+import type { Lab } from '../world/lab.ts';
+import { labPaths } from '../world/paths.ts';
+import { settle } from './settle.ts';
+
+/** Requests that were recorded, and what the packets say of them. */
+export interface Observation {
+  /** Directory with the capture and everything made of it. */
+  readonly directory: string;
+  readonly requests: readonly RequestResult[];
+  readonly facts: RunFacts;
+}
+
+export interface ObserveOptions {
+  readonly directory: string;
+  readonly snapLength?: number;
+}
+
+/**
+ * Records every interface of a lab while `make` makes requests, then reads the facts out of the
+ * packets and tells the story. The recording is ended also when `make` throws.
+ */
+export async function observe(
+  lab: Lab,
+  options: ObserveOptions,
+  make: () => Promise<readonly RequestResult[]>,
+): Promise<Observation> {
+  const { directory } = options;
+  await writeFile(join(directory, CAPTURE_FILES.plan), JSON.stringify(lab.plan, null, 2));
+  await lab.startCapture(directory, { snapLength: options.snapLength });
+  let requests: readonly RequestResult[];
+  try {
+    requests = await make();
+    await settle(labPaths(lab.name).legs, { quietMs: 60, timeoutMs: 2_000 });
+  } finally {
+    await lab.stopCapture();
+  }
+  return analyse(lab, directory, requests);
+}
+
+async function analyse(
+  lab: Lab,
+  directory: string,
+  requests: readonly RequestResult[],
+): Promise<Observation> {
+  const facts = await analyseRun({ dir: directory, plan: lab.plan, requests });
+  await writeStory({ dir: directory, plan: lab.plan, facts });
+  await writeFile(join(directory, CAPTURE_FILES.facts), JSON.stringify(facts, null, 2));
+  return { directory, requests, facts };
+}
