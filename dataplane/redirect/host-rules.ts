@@ -1,0 +1,88 @@
+import { CHAIN_POSTROUTING, HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from './constants.ts';
+import { BUILDABLE_ERAS } from './era.ts';
+import type { Era } from './era.ts';
+import { EraNotBuildableError, RedirectOptionsError } from './errors.ts';
+import { option, target } from './rule.ts';
+import type { AddressSet, Family, FamilyRules, RedirectRule, RuleSet } from './rule.ts';
+import { rule, TCP } from './vocabulary.ts';
+
+/** Releases at which the node's part changed: set name split by family, jump put first. */
+export type HostRelease = '1.21' | '1.23' | '1.27';
+
+export interface HostRulesOptions {
+  readonly era: Era;
+  /** By default 1.23 with era inpod-tproxy and 1.27 with inpod-redirect. */
+  readonly release?: HostRelease;
+  readonly ipv6?: boolean;
+  readonly snatIpv4?: string;
+  readonly snatIpv6?: string;
+}
+
+/**
+ * What the node's netns gets so that its probes of enrolled pods go round ztunnel: a rule a family
+ * and the set of pod addresses it matches (`cni/pkg/iptables/testdata/hostprobe*.golden`).
+ * @throws {EraNotBuildableError} for `geneve` and `inpod-nft`
+ * @throws {RedirectOptionsError} for IPv6 with release 1.21, whose one set holds IPv4 addresses only
+ */
+export function hostRules(options: HostRulesOptions): RuleSet {
+  if (!(BUILDABLE_ERAS as readonly Era[]).includes(options.era)) {
+    throw new EraNotBuildableError(options.era, BUILDABLE_ERAS);
+  }
+  const release = options.release ?? (options.era === 'inpod-tproxy' ? '1.23' : '1.27');
+  if (release === '1.21' && options.ipv6 === true) {
+    throw new RedirectOptionsError('ipv6', 'true', 'the set of release 1.21 holds IPv4 only');
+  }
+  const families: readonly Family[] = options.ipv6 === true ? ['ipv4', 'ipv6'] : ['ipv4'];
+  return {
+    era: options.era,
+    families: families.map((family) => hostFamily(options, release, family)),
+    routing: [],
+    sets: families.map((family) => probeSet(release, family)),
+  };
+}
+
+/** The set of addresses of enrolled pods (hash:ip, comment = pod uid). */
+export function probeSet(release: HostRelease, family: Family): AddressSet {
+  const suffix = family === 'ipv4' ? '-v4' : '-v6';
+  return {
+    name: `istio-inpod-probes${release === '1.21' ? '' : suffix}`,
+    family,
+    why: 'Addresses of the enrolled pods of this node: only probes of these need the detour.',
+  };
+}
+
+function hostFamily(options: HostRulesOptions, release: HostRelease, family: Family): FamilyRules {
+  const snat =
+    family === 'ipv4'
+      ? (options.snatIpv4 ?? HOST_PROBE_IPV4)
+      : (options.snatIpv6 ?? HOST_PROBE_IPV6);
+  const jump: RedirectRule = {
+    table: 'nat',
+    chain: 'POSTROUTING',
+    position: release === '1.27' ? 'first' : 'append',
+    match: [],
+    target: target(CHAIN_POSTROUTING),
+    why:
+      release === '1.27'
+        ? "Before the primary CNI's masquerading, which would give probes another source."
+        : 'What leaves the node for a pod meets the probe rule.',
+  };
+  return { family, rules: [jump, snatProbes(probeSet(release, family), snat)] };
+}
+
+function snatProbes(set: AddressSet, snat: string): RedirectRule {
+  return rule(
+    'nat',
+    CHAIN_POSTROUTING,
+    [
+      option('-m', 'owner'),
+      option('--socket-exists'),
+      TCP,
+      option('-m', 'set'),
+      option('--match-set', set.name, 'dst'),
+    ],
+    target('SNAT', option('--to-source', snat)),
+    'A probe from a process of the node (it has a socket here; forwarded traffic has not) gets ' +
+      `the source ${snat}, by which the pod's rules know it and leave it alone.`,
+  );
+}

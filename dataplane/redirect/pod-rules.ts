@@ -1,0 +1,97 @@
+import { isIP } from 'node:net';
+import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from './constants.ts';
+import { BUILDABLE_ERAS } from './era.ts';
+import type { Era } from './era.ts';
+import { EraNotBuildableError, RedirectOptionsError } from './errors.ts';
+import { inpodRedirectRules } from './inpod-redirect.ts';
+import { inpodTproxyRules } from './inpod-tproxy.ts';
+import { podRouting } from './routing.ts';
+import type { Family, FamilyRules, RuleSet } from './rule.ts';
+
+export interface PodRulesOptions {
+  readonly era: Era;
+  /** Send DNS questions of the app to ztunnel on 15053. */
+  readonly dnsCapture: boolean;
+  /** Annotation ambient.istio.io/bypass-inbound-capture: nothing inbound is redirected. */
+  readonly bypassInbound?: boolean;
+  /** Annotation istio.io/reroute-virtual-interfaces: what comes in there counts as outbound. */
+  readonly virtualInterfaces?: readonly string[];
+  /** Rules for both families; only IPv4 when false. */
+  readonly ipv6?: boolean;
+  /** Address that the node's probes wear; the default of Istio when absent. */
+  readonly probeAddress?: string;
+  readonly probeAddressIpv6?: string;
+  /** Release whose TPROXY rules are meant; 1.24 adds DNS over TCP and conntrack zones. */
+  readonly tproxyRelease?: '1.21' | '1.24';
+}
+
+/** What the generators of the eras need to know for one family. */
+export interface FamilyOptions {
+  readonly dnsCapture: boolean;
+  readonly bypassInbound: boolean;
+  readonly virtualInterfaces: readonly string[];
+  readonly probeAddress: string;
+  /** The loopback address as a host prefix: the one destination that is never captured. */
+  readonly loopback: string;
+  readonly tproxyRelease: '1.21' | '1.24';
+}
+
+/**
+ * Everything an enrolled pod's netns gets: rules, policy routing, each with its reason.
+ * @throws {EraNotBuildableError} for `geneve` and `inpod-nft`
+ * @throws {RedirectOptionsError} for what the era has not, or a bad address or interface name
+ */
+export function podRules(options: PodRulesOptions): RuleSet {
+  if (!(BUILDABLE_ERAS as readonly Era[]).includes(options.era)) {
+    throw new EraNotBuildableError(options.era, BUILDABLE_ERAS);
+  }
+  checkOptions(options);
+  const families: readonly Family[] = options.ipv6 === true ? ['ipv4', 'ipv6'] : ['ipv4'];
+  return {
+    era: options.era,
+    families: families.map((family) => familyRules(options, family)),
+    routing: families.flatMap((family) => podRouting(family)),
+    sets: [],
+  };
+}
+
+function familyRules(options: PodRulesOptions, family: Family): FamilyRules {
+  const isIpv4 = family === 'ipv4';
+  const details: FamilyOptions = {
+    dnsCapture: options.dnsCapture,
+    bypassInbound: options.bypassInbound ?? false,
+    virtualInterfaces: options.virtualInterfaces ?? [],
+    probeAddress: isIpv4
+      ? (options.probeAddress ?? HOST_PROBE_IPV4)
+      : (options.probeAddressIpv6 ?? HOST_PROBE_IPV6),
+    loopback: isIpv4 ? '127.0.0.1/32' : '::1/128',
+    tproxyRelease: options.tproxyRelease ?? '1.21',
+  };
+  const generate = options.era === 'inpod-tproxy' ? inpodTproxyRules : inpodRedirectRules;
+  return { family, rules: generate(details) };
+}
+
+function checkOptions(options: PodRulesOptions): void {
+  requireAddress('probeAddress', options.probeAddress, 4);
+  requireAddress('probeAddressIpv6', options.probeAddressIpv6, 6);
+  const interfaces = options.virtualInterfaces ?? [];
+  for (const name of interfaces) {
+    // Names go into text that iptables-restore reads: whoever writes an annotation must not write rules.
+    if (!/^[\w.:@-]{1,15}$/.test(name) || name.startsWith('-')) {
+      throw new RedirectOptionsError('virtual interface', name, 'no name of a network interface');
+    }
+  }
+  if (options.era !== 'inpod-tproxy') return;
+  if (options.bypassInbound === true) {
+    throw new RedirectOptionsError('bypassInbound', 'true', 'era inpod-tproxy does not know it');
+  }
+  if (interfaces.length > 0) {
+    const names = interfaces.join(',');
+    throw new RedirectOptionsError('virtualInterfaces', names, 'era inpod-tproxy knows none');
+  }
+}
+
+function requireAddress(name: string, value: string | undefined, version: 4 | 6): void {
+  if (value === undefined || isIP(value) === version) return;
+  throw new RedirectOptionsError(name, value, `an IPv${version} address is wished`);
+}
