@@ -160,6 +160,8 @@ export interface Path {
   readonly joins: readonly Join[];
   /** What could not be joined, or evidence that contradicts; each makes verdicts *could not run*. */
   readonly missing: readonly string[];
+  /** Why a proxy ended the path before it reached an app, e.g. `http status: 401`. */
+  readonly failure?: string;
   readonly hops: number;
   readonly passes: number;
   readonly durationUs: number;

@@ -1,0 +1,60 @@
+import type { Plan, PodPlan } from '../plan/plan.ts';
+import type { InterfaceFacts } from './facts.ts';
+
+/** Who lives where, as the plan has it: what names in facts come from. */
+export interface NetnsMap {
+  readonly plan: Plan;
+  roleOf(netns: string): InterfaceFacts['role'];
+  nodeOf(netns: string): string | undefined;
+  /** The pod whose netns this is. */
+  podIn(netns: string): PodPlan | undefined;
+  /** The pod a leg record names (`namespace/name`). */
+  podNamed(name: string): PodPlan | undefined;
+  /** `netns/interface` at the other end of a veth. */
+  peerOf(netns: string, name: string): string | undefined;
+  /** `sleep`, `node1`, `outside`, `plain` …; an address that is nobody's stays an address. */
+  nameOfIp(ip: string): string;
+}
+
+/** Indexes a plan for looking up namespaces, pods and links. */
+export function mapNetns(plan: Plan): NetnsMap {
+  const netns = new Map(plan.netns.map((each) => [each.name, each]));
+  const podByNetns = new Map(plan.pods.map((each) => [each.netns, each]));
+  const podByName = new Map(plan.pods.map((each) => [`${each.namespace}/${each.name}`, each]));
+  const peers = new Map<string, string>();
+  for (const { a, b } of plan.links) {
+    peers.set(`${a.netns}/${a.name}`, `${b.netns}/${b.name}`);
+    peers.set(`${b.netns}/${b.name}`, `${a.netns}/${a.name}`);
+  }
+  const names = namesOfAddresses(plan);
+  return {
+    plan,
+    roleOf: (name) => netns.get(name)?.role ?? 'unknown',
+    nodeOf: (name) => netns.get(name)?.node,
+    podIn: (name) => podByNetns.get(name),
+    podNamed: (name) => podByName.get(name),
+    peerOf: (name, link) => peers.get(`${name}/${link}`),
+    nameOfIp: (ip) => names.get(ip) ?? ip,
+  };
+}
+
+function namesOfAddresses(plan: Plan): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const each of plan.netns) {
+    for (const { address } of each.addresses) {
+      const ip = address.split('/')[0] ?? address;
+      if (each.role === 'node' || each.role === 'outside') names.set(ip, each.name);
+    }
+  }
+  for (const node of plan.nodes) {
+    names.set(node.address, node.name);
+    names.set(node.gateway, node.name);
+    names.set(node.ztunnelAddress, `ztunnel(${node.name})`);
+  }
+  for (const pod of plan.pods) names.set(pod.address, pod.name);
+  for (const service of plan.services) {
+    if (service.vip !== undefined) names.set(service.vip, `${service.name}.${service.namespace}`);
+  }
+  names.set('169.254.7.127', 'host-probe');
+  return names;
+}

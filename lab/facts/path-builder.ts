@@ -1,0 +1,126 @@
+import { splitAddress } from './address.ts';
+import type {
+  Connection,
+  ConnectStream,
+  HboneLeg,
+  Join,
+  Leg,
+  LegEnd,
+  Path,
+  Sighting,
+} from './facts.ts';
+import type { RequestResult } from './request.ts';
+import type { StitchContext } from './stitch.ts';
+import { servedAt, wantedOf } from './stitch.ts';
+
+export interface AddLegOptions {
+  /** A ztunnel accepted the connection, not the app. */
+  readonly isProxied: boolean;
+  /** The stream of a tunnel that carries the request. */
+  readonly stream?: ConnectStream;
+}
+
+/** Collects legs and the evidence that joined them, and says at the end what is missing. */
+export class PathBuilder {
+  readonly request: RequestResult;
+  readonly #context: StitchContext;
+  readonly #legs: Leg[] = [];
+  readonly #connections: Connection[] = [];
+  readonly #joins: Join[] = [];
+  readonly #missing: string[] = [];
+  #failure: string | undefined;
+
+  constructor(request: RequestResult, context: StitchContext) {
+    this.request = request;
+    this.#context = context;
+  }
+
+  get legCount(): number {
+    return this.#legs.length;
+  }
+
+  join(evidence: Join['evidence'], text: string): void {
+    this.#joins.push({ evidence, text });
+  }
+
+  lacks(text: string): void {
+    this.#missing.push(text);
+  }
+
+  /** The proxy itself ended the path here: an answer, not a lack of evidence. */
+  fails(text: string): void {
+    this.#failure = text;
+  }
+
+  addLeg(connection: Connection, { isProxied, stream }: AddLegOptions): void {
+    const first = connection.sightings[0];
+    const last = connection.sightings.at(-1);
+    if (first === undefined || last === undefined) return;
+    const wanted = wantedOf(connection, this.#context);
+    const served = servedAt(connection, this.#context);
+    this.#connections.push(connection);
+    this.#joins.push(...connection.joins);
+    this.#legs.push({
+      number: this.#legs.length + 1,
+      connection: connection.id,
+      protocol: connection.protocol,
+      from: this.#end(first.netns, first.client, this.#legs.length > 0),
+      to: this.#end(last.netns, served, isProxied),
+      encapsulation: stream === undefined ? 'plain' : 'hbone',
+      ...(stream && { hbone: hboneOf(connection, stream) }),
+      ...(wanted !== served && { wanted }),
+      startedNs: stream?.startedNs ?? connection.startedNs,
+      reused: stream !== undefined && isReused(connection, stream),
+    });
+  }
+
+  #end(netns: string, address: string, isZtunnel: boolean): LegEnd {
+    const { map } = this.#context;
+    const node = map.nodeOf(netns);
+    const role = map.roleOf(netns);
+    const place = { netns, address, ...(node !== undefined && { node }) };
+    if (isZtunnel) return { ...place, name: 'ztunnel', kind: 'ztunnel' };
+    if (role === 'outside') return { ...place, name: 'outside', kind: 'outside' };
+    if (role === 'node') return { ...place, name: netns, kind: 'node' };
+    const name = map.podIn(netns)?.name ?? map.nameOfIp(splitAddress(address).ip);
+    return { ...place, name, kind: 'app' };
+  }
+
+  build(): Path {
+    const first = this.#connections[0]?.sightings[0];
+    return {
+      request: this.request,
+      legs: this.#legs,
+      joins: this.#joins,
+      missing: this.#missing,
+      ...(this.#failure !== undefined && { failure: this.#failure }),
+      hops: sum(this.#connections.map((each) => each.hops)),
+      passes: sum(this.#connections.map((each) => each.passes)),
+      durationUs: first === undefined ? 0 : durationUs(first),
+      canary: this.#context.canaryFacts(this.request.canary),
+    };
+  }
+}
+
+function hboneOf({ tls }: Connection, stream: ConnectStream): HboneLeg {
+  return {
+    stream,
+    ...(tls?.clientIdentity !== undefined && { clientIdentity: tls.clientIdentity }),
+    ...(tls?.serverIdentity !== undefined && { serverIdentity: tls.serverIdentity }),
+    ...(tls?.version !== undefined && { version: tls.version }),
+    ...(tls?.cipher !== undefined && { cipher: tls.cipher }),
+    ...(tls?.alpn !== undefined && { alpn: tls.alpn }),
+  };
+}
+
+function isReused({ tls }: Connection, { stream }: ConnectStream): boolean {
+  return tls !== undefined && tls.streams.some((each) => each.stream < stream);
+}
+
+function durationUs({ firstNs, lastNs }: Sighting): number {
+  return Number((BigInt(lastNs) - BigInt(firstNs)) / 1000n);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

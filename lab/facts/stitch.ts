@@ -1,0 +1,372 @@
+import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
+import { splitAddress } from './address.ts';
+import type { ConnectionIndex, LegRecordIndex } from './connection-index.ts';
+import { beganWithin, inUseAt } from './connection-index.ts';
+import type { ConntrackIndex } from './conntrack-index.ts';
+import type { CanaryFacts, Connection, ConnectStream, Path, Sighting } from './facts.ts';
+import { PathBuilder } from './path-builder.ts';
+import type { NetnsMap } from './netns-map.ts';
+import type { RequestResult } from './request.ts';
+
+/** All that a path may be stitched from. */
+export interface StitchContext {
+  readonly connections: ConnectionIndex;
+  readonly records: LegRecordIndex;
+  readonly conntrack: ConntrackIndex;
+  readonly map: NetnsMap;
+  /** Canaries readable in the clear payload of a connection. */
+  readonly canariesOn: (connection: Connection) => ReadonlySet<string>;
+  /** Canaries in the decrypted data of a stream of a connection. */
+  readonly canariesIn: (connection: Connection, stream: number) => ReadonlySet<string>;
+  readonly canaryFacts: (canary: string) => CanaryFacts;
+}
+
+/** Ports on which a ztunnel listens in a pod's netns (facts: ztunnel §1.1). */
+const PROXY_PORTS = new Set([15001, 15006, 15008]);
+/** Mark of every socket of a ztunnel, 0x539/0xfff (facts: redirect §2.1). */
+const PROXY_MARK = 0x539;
+const MARK_MASK = 0xfff;
+
+/** A path cannot be longer than this; a longer one is a loop in the evidence. */
+const MAX_LEGS = 16;
+
+/**
+ * Follows one request from its client's socket over every connection to the app. Each step stands
+ * on evidence, named in `joins`; where evidence is absent or contradicts, the path ends and
+ * `missing` says why.
+ */
+export function stitchPath(request: RequestResult, context: StitchContext): Path {
+  const path = new PathBuilder(request, context);
+  let step: Step | undefined = firstStep(request, path, context);
+  while (step !== undefined && path.legCount < MAX_LEGS) {
+    const record: LegRecord | undefined = recordOf(step, path, context);
+    const isProxied: boolean = record !== undefined || looksProxied(step.connection, context);
+    path.addLeg(step.connection, { isProxied, stream: step.stream });
+    step = isProxied ? nextStep(step, record, path, context) : undefined;
+  }
+  return path.build();
+}
+
+interface Step {
+  readonly connection: Connection;
+  /** Set when the connection is a tunnel: the stream that carries this request. */
+  readonly stream?: ConnectStream;
+}
+
+function firstStep(
+  request: RequestResult,
+  path: PathBuilder,
+  context: StitchContext,
+): Step | undefined {
+  const started = BigInt(request.startedNs);
+  const ended = BigInt(request.endedNs);
+  const protocol = request.protocol === 'udp' ? 'udp' : 'tcp';
+  const begun =
+    request.local !== undefined
+      ? context.connections.fromClient(request.clientNetns, protocol, request.local)
+      : context.connections
+          .beginningIn(request.clientNetns)
+          .filter((each) => each.protocol === protocol && wantedOf(each, context) === request.remote);
+  const inTime = begun.filter((each) => beganWithin(each, started, ended));
+  const found = narrow(inTime, (each) => context.canariesOn(each).has(request.canary));
+  if (found.length !== 1) {
+    const what = request.local ?? `a client in ${request.clientNetns}`;
+    const seen = found.length === 0 ? 'no connection' : `${found.length} connections`;
+    path.lacks(`${seen} from ${what} to ${request.remote ?? request.to} while the request ran`);
+    return undefined;
+  }
+  const [connection] = found as [Connection];
+  const wanted = wantedOf(connection, context);
+  if (request.local !== undefined && request.remote !== undefined && wanted !== request.remote) {
+    path.lacks(`client says it called ${request.remote}, the packets say ${wanted}`);
+    return undefined;
+  }
+  const text =
+    request.local !== undefined
+      ? `client's socket ${request.local} in ${request.clientNetns}`
+      : `only connection from ${request.clientNetns} to ${request.remote} while the request ran`;
+  path.join('client-socket', `leg 1: ${text}`);
+  return { connection };
+}
+
+/** Keeps those that fit when more than one is left and some do. */
+function narrow(
+  found: readonly Connection[],
+  fits: (each: Connection) => boolean,
+): readonly Connection[] {
+  if (found.length < 2) return found;
+  const fitting = found.filter(fits);
+  return fitting.length > 0 ? fitting : found;
+}
+
+/** Where the client of a connection wanted to go, before a redirect in its own netns. */
+export function wantedOf(connection: Connection, context: StitchContext): string {
+  const first = connection.sightings[0];
+  if (first === undefined) return connection.server;
+  if (first.repliesFrom !== undefined) return first.repliesFrom;
+  const before = context.conntrack.before(
+    first.netns,
+    connection.protocol,
+    first.client,
+    first.server,
+    BigInt(connection.startedNs),
+  );
+  return before?.original.destination ?? first.server;
+}
+
+/** Where the server's socket is, after a redirect in its own netns. */
+export function servedAt(connection: Connection, context: StitchContext): string {
+  const last = connection.sightings.at(-1);
+  if (last === undefined) return connection.server;
+  if (last.direction !== 'in') return last.server;
+  const after = context.conntrack.after(
+    last.netns,
+    connection.protocol,
+    last.client,
+    last.server,
+    BigInt(connection.startedNs),
+  );
+  return after?.translated.destination ?? last.server;
+}
+
+/** Whether packets alone show that a proxy accepted this connection. */
+function looksProxied(connection: Connection, context: StitchContext): boolean {
+  const last = connection.sightings.at(-1);
+  if (last === undefined || connection.protocol !== 'tcp') return false;
+  if (context.map.roleOf(last.netns) !== 'pod') return false;
+  return (
+    PROXY_PORTS.has(splitAddress(servedAt(connection, context)).port) || isMarked(last.replyMarks)
+  );
+}
+
+function isMarked(marks: Sighting['marks']): boolean {
+  return marks.some((mark) => (mark & MARK_MASK) === PROXY_MARK);
+}
+
+/** The record of the proxy that accepted this connection (or this stream of it). */
+function recordOf(
+  { connection, stream }: Step,
+  path: PathBuilder,
+  context: StitchContext,
+): LegRecord | undefined {
+  const last = connection.sightings.at(-1);
+  if (last === undefined || connection.protocol !== 'tcp') return undefined;
+  const sameClient = context.connections.atServer(last.netns, 'tcp', last.client);
+  const records = context.records
+    .accepted(last.netns, last.client)
+    .filter((each) => each.tunnel === undefined || each.direction !== 'inbound' || stream !== undefined)
+    .filter((each) => (each.direction === 'inbound') === (stream !== undefined))
+    .filter((each) => stream === undefined || each.tunnel?.stream === stream.stream)
+    .filter((each) => inUseAt(sameClient, BigInt(each.openedNs)) === connection);
+  if (records.length > 1) {
+    const ids = records.map((each) => each.id).join(', ');
+    path.lacks(`leg records ${ids} all claim ${last.client} in ${last.netns}`);
+    return undefined;
+  }
+  return records[0];
+}
+
+function nextStep(
+  step: Step,
+  record: LegRecord | undefined,
+  path: PathBuilder,
+  context: StitchContext,
+): Step | undefined {
+  if (record === undefined) return stepWithoutRecord(step, path, context);
+  if (record.direction === 'outbound' && record.tunnel !== undefined) {
+    return stepIntoTunnel(record, record.tunnel, path, context);
+  }
+  if (record.upstream !== undefined) return stepUpstream(record, record.upstream, path, context);
+  return stepToFailure(record, path, context);
+}
+
+function stepIntoTunnel(
+  record: LegRecord,
+  tunnel: NonNullable<LegRecord['tunnel']>,
+  path: PathBuilder,
+  context: StitchContext,
+): Step | undefined {
+  const netns = context.records.netnsOf(record) ?? '';
+  const tuple = `${tunnel.local} → ${tunnel.remote}`;
+  const candidates = context.connections
+    .fromClient(netns, 'tcp', tunnel.local)
+    .filter((each) => each.sightings[0]?.server === tunnel.remote);
+  const connection = inUseAt(candidates, BigInt(record.closedNs));
+  if (connection === undefined || BigInt(connection.endedNs) < BigInt(record.openedNs)) {
+    path.lacks(`leg record ${record.id} names tunnel ${tuple}, no packets of it in ${netns}`);
+    return undefined;
+  }
+  const stream = connection.tls?.streams.find((each) => each.stream === tunnel.stream);
+  const contradiction = contradictionIn(record, tunnel.stream, stream, connection);
+  if (contradiction !== undefined) {
+    path.lacks(contradiction);
+    return undefined;
+  }
+  path.join(
+    'leg-record',
+    `leg ${path.legCount} → leg ${path.legCount + 1}: record ${record.id} accepted ` +
+      `${record.accepted.peer}, sent it as stream ${tunnel.stream} of ${tuple}`,
+  );
+  if (stream?.forwardedFor !== undefined) {
+    path.join(
+      'forwarded-header',
+      `leg ${path.legCount + 1}: CONNECT of stream ${tunnel.stream} says for=${stream.forwardedFor}`,
+    );
+  }
+  return { connection, stream: stream ?? unreadStream(tunnel.stream, record) };
+}
+
+function contradictionIn(
+  record: LegRecord,
+  number: number,
+  stream: ConnectStream | undefined,
+  connection: Connection,
+): string | undefined {
+  if (stream === undefined) {
+    return connection.tls?.state === 'decrypted'
+      ? `leg record ${record.id} names stream ${number}, the decrypted tunnel has none`
+      : undefined;
+  }
+  if (stream.forwardedFor !== undefined && stream.forwardedFor !== record.accepted.peer) {
+    return (
+      `leg record ${record.id} says stream ${number} is for ${record.accepted.peer}, ` +
+      `its CONNECT says for=${stream.forwardedFor}`
+    );
+  }
+  const isOther =
+    stream.traceparent !== undefined &&
+    record.traceparent !== undefined &&
+    stream.traceparent !== record.traceparent;
+  return isOther
+    ? `leg record ${record.id} and the CONNECT of stream ${number} differ in traceparent`
+    : undefined;
+}
+
+/** What the record says of a stream that could not be decrypted. */
+function unreadStream(stream: number, record: LegRecord): ConnectStream {
+  return { stream, bytesSent: 0, bytesReceived: 0, startedNs: record.openedNs };
+}
+
+function stepUpstream(
+  record: LegRecord,
+  upstream: NonNullable<LegRecord['upstream']>,
+  path: PathBuilder,
+  context: StitchContext,
+): Step | undefined {
+  const netns = context.records.netnsOf(record) ?? '';
+  const candidates = context.connections
+    .fromClient(netns, 'tcp', upstream.local)
+    .filter((each) => wantedOf(each, context) === upstream.remote);
+  const connection = inUseAt(candidates, BigInt(record.closedNs));
+  if (connection === undefined || !isWithin(connection, record)) {
+    const tuple = `${upstream.local} → ${upstream.remote}`;
+    path.lacks(`leg record ${record.id} names upstream ${tuple}, no packets of it in ${netns}`);
+    return undefined;
+  }
+  path.join(
+    'leg-record',
+    `leg ${path.legCount} → leg ${path.legCount + 1}: record ${record.id} accepted ` +
+      `${record.accepted.peer}, connected ${upstream.local} → ${upstream.remote}`,
+  );
+  return { connection };
+}
+
+function isWithin(connection: Connection, record: LegRecord): boolean {
+  return beganWithin(connection, BigInt(record.openedNs), BigInt(record.closedNs));
+}
+
+/** A record without a way on: the proxy refused, or its connect failed; then the attempt is a leg. */
+function stepToFailure(
+  record: LegRecord,
+  path: PathBuilder,
+  context: StitchContext,
+): Step | undefined {
+  path.fails(record.error ?? `leg record ${record.id} names no way on`);
+  const netns = context.records.netnsOf(record) ?? '';
+  const attempts = context.connections
+    .beginningIn(netns)
+    .filter((each) => each.end === 'refused' || each.end === 'unanswered')
+    .filter((each) => wantedOf(each, context) === record.originalDestination)
+    .filter((each) => each.sightings[0]?.direction !== undefined && isWithin(each, record))
+    .filter((each) => isMarked(each.sightings[0]?.marks ?? []));
+  const [connection] = attempts;
+  if (attempts.length !== 1 || connection === undefined) return undefined;
+  path.join(
+    'leg-record',
+    `leg ${path.legCount} → leg ${path.legCount + 1}: the only attempt of the proxy in ${netns} ` +
+      `to reach ${record.originalDestination} while record ${record.id} was open`,
+  );
+  return { connection };
+}
+
+/** A foreign proxy writes no leg records: the CONNECT header or the canary has to join. */
+function stepWithoutRecord(
+  { connection, stream }: Step,
+  path: PathBuilder,
+  context: StitchContext,
+): Step | undefined {
+  if (stream?.status !== undefined && stream.status !== 200) {
+    path.fails(`CONNECT was answered ${stream.status}`);
+    return undefined;
+  }
+  const last = connection.sightings.at(-1);
+  if (last === undefined) return undefined;
+  const begun = context.connections.beginningIn(last.netns);
+  if (stream === undefined) {
+    const tunnels = begun.flatMap((each) =>
+      (each.tls?.streams ?? [])
+        .filter((candidate) => candidate.forwardedFor === last.client)
+        .filter((candidate) => isDuring(candidate, connection))
+        .map((candidate) => ({ connection: each, stream: candidate })),
+    );
+    const [tunnel] = tunnels;
+    if (tunnels.length === 1 && tunnel !== undefined) {
+      path.join(
+        'forwarded-header',
+        `leg ${path.legCount} → leg ${path.legCount + 1}: CONNECT of stream ` +
+          `${tunnel.stream.stream} says for=${last.client}`,
+      );
+      return tunnel;
+    }
+  }
+  return stepByCanary({ connection, stream }, begun, path, context);
+}
+
+function isDuring(stream: ConnectStream, connection: Connection): boolean {
+  const started = BigInt(stream.startedNs);
+  return started >= BigInt(connection.startedNs) && started <= BigInt(connection.endedNs);
+}
+
+function stepByCanary(
+  { connection, stream }: Step,
+  begun: readonly Connection[],
+  path: PathBuilder,
+  context: StitchContext,
+): Step | undefined {
+  const canary = path.request.canary;
+  const since = BigInt(stream?.startedNs ?? connection.startedNs);
+  const carriers = begun.filter(
+    (each) =>
+      each !== connection &&
+      BigInt(each.startedNs) >= since &&
+      BigInt(each.startedNs) <= BigInt(path.request.endedNs) &&
+      isMarked(each.sightings[0]?.marks ?? []) &&
+      context.canariesOn(each).has(canary),
+  );
+  const arrived = stream === undefined || context.canariesIn(connection, stream.stream).has(canary);
+  const [carrier] = carriers;
+  if (carriers.length !== 1 || carrier === undefined || !arrived) {
+    const netns = connection.sightings.at(-1)?.netns ?? '';
+    path.lacks(
+      `no leg record for ${connection.client} in ${netns}, and its canary is on ` +
+        `${carriers.length} of the proxy's connections there`,
+    );
+    return undefined;
+  }
+  path.join(
+    'canary',
+    `leg ${path.legCount} → leg ${path.legCount + 1}: the only connection of the proxy that ` +
+      `carries the canary`,
+  );
+  return { connection: carrier };
+}
