@@ -53,8 +53,6 @@ export type ResultOf<M extends ControlMethod> = ControlMethods[M]['result'];
 export interface Hello {
   readonly protocol: number;
   readonly lab: string;
-  /** Pid of the supervisor as the namespace that started it counts; `SO_PEERCRED` is the proof. */
-  readonly pid: number;
 }
 
 export interface ControlRequest {

@@ -18,7 +18,7 @@ export function serveDnsOverUdp(socket: UdpSocket, zone: Zone): void {
 /** DNS over TCP: each message after its length in two bytes (RFC 1035 §4.2.2). Does not listen yet. */
 export function createDnsOverTcp(zone: Zone): Server {
   return createServer({ noDelay: true }, (socket) => {
-    let pending = Buffer.alloc(0);
+    let pending: Buffer = Buffer.alloc(0);
     socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
     socket.on('error', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => {
