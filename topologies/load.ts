@@ -1,0 +1,122 @@
+import path from 'node:path';
+import { checkObjects } from './check.ts';
+import { checkScenarios } from './check-scenarios.ts';
+import { checkShortForm } from './check-short-form.ts';
+import { DEFAULT_ERA_NAME } from './era.ts';
+import { TopologyError, type TopologyFault } from './errors.ts';
+import { expandShortForm } from './expand.ts';
+import { checkShape } from './issues.ts';
+import { readManifests, readText } from './manifests.ts';
+import type { ScenarioInput } from './scenario-schema.ts';
+import { topologySchema, type TopologyInput } from './schema.ts';
+import { parseSource, type SourceDocument } from './source.ts';
+import type { PlacedObject } from './placed.ts';
+import type { Scenario, ScenarioStep, StaticPolicy, Topology } from './topology.ts';
+
+export interface LoadOptions {
+  /** Text to use for `-` instead of reading standard input. */
+  readonly stdin?: string;
+}
+
+/**
+ * Reads, checks and expands a topology file and the manifests it names; `-` is standard input.
+ * Manifests are found from the file's directory, or from the working directory for `-`.
+ * @throws {TopologyError} TOPOLOGY_NOT_FOUND when there is no file to read, TOPOLOGY_INVALID with
+ *   every fault found otherwise.
+ */
+export function loadTopology(file: string, options: LoadOptions = {}): Topology {
+  const text = file === '-' ? (options.stdin ?? readText('/dev/stdin')) : readText(file);
+  if (typeof text !== 'string') {
+    const message = `Cannot read topology "${file}": ${text.reason}`;
+    const fault = { file, line: 1, column: 1, path: '', message };
+    throw new TopologyError('TOPOLOGY_NOT_FOUND', [fault], { cause: text.cause });
+  }
+  return parseTopology(text, file);
+}
+
+/**
+ * The same from a text; `file` is what messages call it and where manifests are looked for.
+ * @throws {TopologyError} TOPOLOGY_INVALID with every fault found.
+ */
+export function parseTopology(text: string, file: string): Topology {
+  const source = parseSource(text, file);
+  if (source.faults.length > 0) throw invalid(source.faults);
+  const document = source.documents[0];
+  if (!document || document.value === null) {
+    throw invalid([{ file, line: 1, column: 1, path: '', message: 'The topology is empty' }]);
+  }
+  if (source.documents.length > 1) {
+    const message = 'A topology is one document; Kubernetes objects go into files of "manifests"';
+    throw invalid([source.documents[1]!.fault([], message)]);
+  }
+  const { data, faults } = checkShape(topologySchema, document);
+  if (data === undefined) throw invalid(faults);
+  return resolve(data, file, document);
+}
+
+function resolve(input: TopologyInput, file: string, document: SourceDocument): Topology {
+  const nodes = input.nodes.map((node) => (typeof node === 'string' ? { name: node } : node));
+  const nodeNames = nodes.map(({ name }) => name);
+  const directory = file === '-' ? '.' : path.dirname(file);
+  const manifests = readManifests(input.manifests ?? [], directory, document);
+  const placed = [...expandShortForm(input, document), ...manifests.placed];
+  const scenarios = input.scenarios ?? [];
+  const faults = [
+    ...checkShortForm(input, document),
+    ...manifests.faults,
+    ...checkObjects(placed, nodeNames),
+    ...checkScenarios(scenarios, placed, nodeNames, document),
+  ];
+  if (faults.length > 0) throw invalid(faults);
+  return {
+    file,
+    name: input.name,
+    era: input.era ?? DEFAULT_ERA_NAME,
+    dnsCapture: input.dnsCapture ?? true,
+    cni: input.cni ?? 'ptp',
+    nodes,
+    objects: withoutCopies(placed),
+    policies: (input.policies ?? []) as readonly StaticPolicy[],
+    capture: { snapLength: input.capture?.snapLength ?? 0 },
+    scenarios: scenarios.map((scenario, index) => toScenario(scenario, index, document)),
+  };
+}
+
+/** A service account that the short form made and a manifest spells out is kept as spelt out. */
+function withoutCopies(placed: readonly PlacedObject[]): PlacedObject['object'][] {
+  const written = new Set<string>();
+  const key = ({ object }: PlacedObject): string =>
+    `${object.metadata.namespace}/${object.metadata.name}`;
+  for (const one of placed) {
+    if (one.object.kind === 'ServiceAccount' && !one.isShort) written.add(key(one));
+  }
+  return placed
+    .filter((one) => one.object.kind !== 'ServiceAccount' || !one.isShort || !written.has(key(one)))
+    .map(({ object }) => object);
+}
+
+function toScenario(scenario: ScenarioInput, index: number, document: SourceDocument): Scenario {
+  return {
+    name: scenario.name,
+    before: (scenario.before ?? []).map(toStep),
+    request: {
+      from: scenario.request.from,
+      to: scenario.request.to,
+      count: scenario.request.count ?? 1,
+    },
+    expect: scenario.expect,
+    line: document.fault(['scenarios', index], '').line,
+  };
+}
+
+function toStep(step: { readonly enrol?: string; readonly leave?: string }): ScenarioStep {
+  if (step.enrol !== undefined) return { kind: 'enrol', pod: step.enrol };
+  return { kind: 'leave', pod: step.leave ?? '' };
+}
+
+function invalid(faults: readonly TopologyFault[]): TopologyError {
+  const files = new Map([...new Set(faults.map(({ file }) => file))].map((file, i) => [file, i]));
+  const order = (a: TopologyFault, b: TopologyFault): number =>
+    files.get(a.file)! - files.get(b.file)! || a.line - b.line || a.column - b.column;
+  return new TopologyError('TOPOLOGY_INVALID', [...faults].sort(order));
+}

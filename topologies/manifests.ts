@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { TopologyFault } from './errors.ts';
+import { checkShape, describe, oneOf, valueAt } from './issues.ts';
+import { nearest } from './nearest.ts';
+import { KNOWN_KINDS, OBJECT_SCHEMAS, type KnownKind } from './object-schema.ts';
+import type { KubernetesObject } from './objects.ts';
+import type { PlacedObject } from './placed.ts';
+import { refusedFields } from './refused-fields.ts';
+import { parseSource, type Path, type SourceDocument } from './source.ts';
+
+export interface Manifests {
+  readonly placed: readonly PlacedObject[];
+  readonly faults: readonly TopologyFault[];
+}
+
+/**
+ * Objects of the manifests a topology names, relative to `directory`, in file order: many
+ * documents a file, `List`s unfolded, objects without a namespace in `default`, `status` dropped.
+ */
+export function readManifests(
+  names: readonly string[],
+  directory: string,
+  topology: SourceDocument,
+): Manifests {
+  const placed: PlacedObject[] = [];
+  const faults: TopologyFault[] = [];
+  for (const [index, name] of names.entries()) {
+    const file = path.join(directory, name);
+    const text = readText(path.isAbsolute(name) ? name : file);
+    if (typeof text !== 'string') {
+      const message = `Cannot read manifest "${name}": ${text.reason}`;
+      faults.push(topology.fault(['manifests', index], message));
+      continue;
+    }
+    const source = parseSource(text, path.isAbsolute(name) ? name : file);
+    faults.push(...source.faults);
+    for (const document of source.documents) {
+      const found = objectsOf(document, []);
+      placed.push(...found.placed);
+      faults.push(...found.faults);
+    }
+  }
+  return { placed, faults };
+}
+
+/** Text of a file, or why there is none in words. */
+export function readText(file: string): string | { readonly reason: string; cause: unknown } {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const reasons: Readonly<Record<string, string>> = {
+      ENOENT: 'no such file',
+      EISDIR: 'it is a directory, want a file',
+      EACCES: 'no permission to read it',
+    };
+    return { reason: reasons[code ?? ''] ?? (cause as Error).message, cause };
+  }
+}
+
+function objectsOf(document: SourceDocument, at: Path): Manifests {
+  const value = valueAt(document.value, at);
+  if (value === null || value === undefined) return { placed: [], faults: [] };
+  const kind = valueAt(value, ['kind']);
+  if (kind === 'List') return listItems(document, at);
+  if (typeof kind !== 'string' || !Object.hasOwn(OBJECT_SCHEMAS, kind)) {
+    return { placed: [], faults: [unknownKind(document, at, kind)] };
+  }
+  const { data, faults } = checkShape(OBJECT_SCHEMAS[kind as KnownKind], document, at);
+  if (data === undefined) return { placed: [], faults };
+  const refused = refusedFields(data).map(({ path: inner, message }) =>
+    document.fault([...at, ...inner], message, { spot: 'key' }),
+  );
+  const object = inNamespace(withoutStatus(data) as unknown as KubernetesObject);
+  return { placed: [{ object, document, at, isShort: false }], faults: refused };
+}
+
+function listItems(document: SourceDocument, at: Path): Manifests {
+  const items = valueAt(document.value, [...at, 'items']);
+  if (!Array.isArray(items)) {
+    const message = items === undefined ? 'Missing key "items"' : 'Expected a list';
+    return { placed: [], faults: [document.fault([...at, 'items'], message)] };
+  }
+  if (at.length > 8) return { placed: [], faults: [document.fault(at, 'Nested too deeply')] };
+  const all = items.map((_, index) => objectsOf(document, [...at, 'items', index]));
+  return {
+    placed: all.flatMap(({ placed }) => placed),
+    faults: all.flatMap(({ faults }) => faults),
+  };
+}
+
+function unknownKind(document: SourceDocument, at: Path, kind: unknown): TopologyFault {
+  const want = `want ${oneOf(KNOWN_KINDS)}`;
+  if (kind === undefined) {
+    return document.fault(at, `Not a Kubernetes object: missing key "kind", ${want}`);
+  }
+  const suggestion = typeof kind === 'string' ? nearest(kind, KNOWN_KINDS) : undefined;
+  return document.fault([...at, 'kind'], `Unknown kind ${describe(kind)}: ${want}`, { suggestion });
+}
+
+function withoutStatus(object: Record<string, unknown>): Record<string, unknown> {
+  const { status: _status, ...rest } = object;
+  const { managedFields: _managed, ...metadata } = rest['metadata'] as Record<string, unknown>;
+  return { ...rest, metadata };
+}
+
+function inNamespace(object: KubernetesObject): KubernetesObject {
+  if (object.kind === 'Namespace' || object.metadata.namespace !== undefined) return object;
+  return { ...object, metadata: { ...object.metadata, namespace: 'default' } };
+}

@@ -1,0 +1,44 @@
+/** Where a request of a scenario goes, as written; `lab/plan/names.ts` finds the address. */
+export interface RequestTarget {
+  readonly scheme: 'http' | 'tcp' | 'udp';
+  readonly host: TargetHost;
+  /** 80 for http when absent; tcp and udp name one. */
+  readonly port: number;
+  /** With query, from the `/`; `/` when absent. */
+  readonly path: string;
+}
+
+export type TargetHost =
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'address'; readonly address: string }
+  | { readonly kind: 'pod'; readonly pod: string }
+  | { readonly kind: 'node'; readonly node: string }
+  | { readonly kind: 'outside' }
+  | { readonly kind: 'self' };
+
+const TARGET = /^(http|tcp|udp):\/\/((?:pod|node):[^:\s?#]+|[^:/\s?#]+)(?::(\d{1,5}))?(\/\S*)?$/;
+
+/**
+ * Reads `http://httpbin.demo:8000/get`, `tcp://pod:demo/echo:9000`, `udp://self:53`.
+ * The answer is a sentence saying what is wrong when it cannot.
+ */
+export function parseRequestTarget(to: string): RequestTarget | string {
+  const match = TARGET.exec(to);
+  if (!match) return `Not a request target "${to}": want http://, tcp:// or udp:// host:port`;
+  const scheme = match[1] as RequestTarget['scheme'];
+  const host = parseHost(match[2]!);
+  if (match[3] === undefined && (scheme !== 'http' || host.kind === 'pod' || host.kind === 'node'))
+    return `Request target "${to}" names no port`;
+  const port = match[3] === undefined ? 80 : Number(match[3]);
+  if (port < 1 || port > 65535) return `Not a port "${match[3]}": want 1 to 65535`;
+  return { scheme, host, port, path: match[4] ?? '/' };
+}
+
+function parseHost(host: string): TargetHost {
+  if (host.startsWith('pod:')) return { kind: 'pod', pod: host.slice(4) };
+  if (host.startsWith('node:')) return { kind: 'node', node: host.slice(5) };
+  if (host === 'self') return { kind: 'self' };
+  if (host === 'outside') return { kind: 'outside' };
+  if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return { kind: 'address', address: host };
+  return { kind: 'name', name: host };
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { LEG_PATTERN } from './leg-notation.ts';
+
+const stepSchema = z
+  .strictObject({
+    enrol: z.string().optional(),
+    leave: z.string().optional(),
+  })
+  .refine((step) => Object.keys(step).length === 1, 'Want exactly one of "enrol" and "leave"');
+
+const nodePair = z.tuple([z.string(), z.string()]);
+
+const LEG_ERROR = 'Not a leg: want "<from> -> <to>:<port>", with " hbone" behind it for a tunnel';
+const QUIET_ERROR = 'Not an interface: want "<netns>/<interface>"';
+
+const expectSchema = z.strictObject({
+  status: z.int().min(100).max(599).optional(),
+  outcome: z.enum(['ok', 'refused', 'reset', 'timeout']).optional(),
+  source: z.string().optional().describe('Whose address the app saw: pod, node, outside or IP'),
+  encryptedBetween: nodePair.optional(),
+  plainBetween: nodePair.optional(),
+  security: z.enum(['mtls', 'plain']).optional(),
+  identities: z
+    .strictObject({ client: z.string().optional(), server: z.string().optional() })
+    .optional(),
+  legs: z.array(z.string().regex(LEG_PATTERN, LEG_ERROR)).optional(),
+  hops: z.int().min(0).optional(),
+  passes: z.int().min(0).optional(),
+  quiet: z.array(z.string().regex(/^[^/\s]+\/[^/\s]+$/, QUIET_ERROR)).optional(),
+});
+
+/** One scenario as written. */
+export const scenarioSchema = z.strictObject({
+  name: z.string().min(1).max(200),
+  before: z.array(stepSchema).optional(),
+  request: z.strictObject({
+    from: z.string(),
+    to: z.string().describe('http://…, tcp://host:port or udp://host:port'),
+    count: z.int().min(1).max(1000).optional(),
+  }),
+  expect: expectSchema,
+});
+
+export type ScenarioInput = z.infer<typeof scenarioSchema>;

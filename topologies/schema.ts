@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { ERA_NAMES } from './era.ts';
+import { parseCidr, parseIpv4 } from './ipv4.ts';
+import { policySchema } from './policy-schema.ts';
+import { scenarioSchema } from './scenario-schema.ts';
+
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const LABEL_ERROR = 'Not a DNS label: want lower-case letters, digits and "-", at most 63';
+
+/** Name of a node, namespace, workload or service (RFC 1123 label, as Kubernetes wants it). */
+export const dnsLabel = z.string().regex(DNS_LABEL, LABEL_ERROR);
+
+/** TCP or UDP port. */
+export const portNumber = z.int().min(1).max(65535);
+
+const stringMap = z.record(z.string(), z.string());
+const cidr = z.string().refine((text) => parseCidr(text) !== undefined, 'Not an IPv4 CIDR');
+const ipv4 = z.string().refine((text) => parseIpv4(text) !== undefined, 'Not an IPv4 address');
+
+const nodeSchema = z.strictObject({
+  name: dnsLabel,
+  podRange: cidr.optional().describe('Addresses of its pods; 10.244.N.0/24 when absent'),
+});
+
+const namespaceSchema = z.strictObject({
+  mode: z
+    .enum(['none', 'ambient', 'sidecar'])
+    .optional()
+    .describe('ambient sets the label istio.io/dataplane-mode; none when absent'),
+  labels: stringMap.optional(),
+});
+
+/** Programs the app host serves; `none` is a pod that only waits. */
+export const APP_NAMES = ['http', 'tcp-echo', 'udp-echo', 'none'] as const;
+
+const appSchema = z.strictObject({
+  app: z.enum(['http', 'tcp-echo', 'udp-echo']),
+  port: portNumber,
+});
+
+const workloadSchema = z.strictObject({
+  namespace: dnsLabel.optional(),
+  node: dnsLabel.optional().describe('Chosen in turn when absent'),
+  app: z.enum(APP_NAMES).optional(),
+  port: portNumber.optional().describe('Port of `app`: 8080 for http, 9000 for echo when absent'),
+  apps: z.array(appSchema).optional().describe('Several programs instead of one `app`'),
+  command: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('Any program of this machine, run as a process of the pod'),
+  env: stringMap.optional().describe('Environment of `command`'),
+  version: z.string().optional().describe('Label `version`, and what the http app says it is'),
+  serviceAccount: dnsLabel.optional().describe('Named as the workload when absent'),
+  enrolled: z.boolean().optional().describe('false opts the pod out, true opts it in'),
+  address: ipv4.optional().describe('Address of the pod; the next free one when absent'),
+  labels: stringMap.optional(),
+  annotations: stringMap.optional(),
+});
+
+const SERVICE_PORT = /^[1-9]\d{0,4}(\/(tcp|udp))?$/;
+const servicePortKey = z.string().regex(SERVICE_PORT, 'Not a port: want 80, 80/tcp or 53/udp');
+
+const serviceSchema = z.strictObject({
+  namespace: dnsLabel.optional(),
+  selector: z
+    .union([dnsLabel, stringMap])
+    .describe('A workload by name, or labels of pods')
+    .optional(),
+  ports: z
+    .record(servicePortKey, z.union([portNumber, z.string()]))
+    .describe('Port of the service to port of the pods; `53/udp` for UDP'),
+  nodePort: portNumber.optional().describe('30000 to 32767, for a service of one port'),
+  headless: z.boolean().optional(),
+  clusterIP: ipv4.optional().describe('In 10.96.0.0/16; the next free one when absent'),
+});
+
+/** A topology file as written, before names are looked up and the short form is expanded. */
+export const topologySchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    name: dnsLabel.max(40),
+    description: z.string().optional(),
+    era: z.enum(ERA_NAMES).optional().describe('Generation of the redirect'),
+    dnsCapture: z.boolean().optional().describe('Whether ztunnel answers DNS; true when absent'),
+    cni: z.enum(['ptp']).optional().describe('Flavour of the primary CNI'),
+    nodes: z.array(z.union([dnsLabel, nodeSchema])).min(1),
+    namespaces: z.record(dnsLabel, namespaceSchema).optional(),
+    workloads: z.record(dnsLabel, workloadSchema).optional(),
+    services: z.record(dnsLabel, serviceSchema).optional(),
+    manifests: z.array(z.string()).optional().describe('Files of Kubernetes objects, from here'),
+    policies: z.array(policySchema).optional().describe('L4 policies as in ztunnel’s own file'),
+    capture: z
+      .strictObject({ snapLength: z.int().min(0).max(262144).optional() })
+      .optional()
+      .describe('Bytes kept of each frame; 0 keeps all'),
+    scenarios: z.array(scenarioSchema).optional(),
+  })
+  .describe('A topology of ambient-lab');
+
+export type TopologyInput = z.infer<typeof topologySchema>;
+export type WorkloadInput = z.infer<typeof workloadSchema>;
+export type ServiceInput = z.infer<typeof serviceSchema>;
