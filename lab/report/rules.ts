@@ -1,0 +1,80 @@
+import type { Drift } from '../../dataplane/redirect/diff.ts';
+import type { WalkStep } from '../../dataplane/redirect/walk.ts';
+import type { RulesReading } from '../run/read-rules.ts';
+
+export interface RulesTextOptions {
+  readonly width: number;
+}
+
+/** The rules of a place as text: hook by hook in walking order, with counters and reasons. */
+export function renderRules(reading: RulesReading, options: RulesTextOptions): string {
+  const walks = reading.walks.flatMap(({ direction, steps }) => [
+    `What ${aPacket(direction)} meets:`,
+    ...(steps.length === 0 ? ['  no rule'] : steps.flatMap((step) => renderStep(step, options))),
+    '',
+  ]);
+  return [
+    `${reading.target}: ${describe(reading)}`,
+    '',
+    ...walks,
+    'Policy routing:',
+    ...reading.policyRules.map((line) => `  ${line}`),
+    ...reading.routing.map((entry) => wrap(`why: ${entry.why}`, 4, options.width)),
+    '',
+    renderDrift(reading.drift),
+  ].join('\n');
+}
+
+function describe(reading: RulesReading): string {
+  if (reading.role === 'pod') return reading.enrolled ? 'enrolled pod' : 'pod outside the mesh';
+  return reading.role === 'node' ? 'node' : 'namespace without redirect';
+}
+
+function aPacket(direction: string): string {
+  return direction === 'inbound'
+    ? 'an inbound packet'
+    : direction === 'outbound'
+      ? 'an outbound packet'
+      : 'a forwarded packet';
+}
+
+function renderStep(step: WalkStep, options: RulesTextOptions): readonly string[] {
+  const indent = 2 + step.depth * 2;
+  const place = `${step.table} ${step.chain}${step.ruleNumber === undefined ? '' : ` ${step.ruleNumber}`}`;
+  const counters =
+    step.packets === undefined ? '' : `  [${step.packets} packets, ${step.bytes} bytes]`;
+  const text = step.kind === 'again' ? '(as above)' : step.text;
+  const line = `${' '.repeat(indent)}${place}: ${text}${counters}`;
+  return step.why ? [line, wrap(`why: ${step.why}`, indent + 4, options.width)] : [line];
+}
+
+function renderDrift(drift: Drift | undefined): string {
+  if (drift === undefined) return 'No redirect rules are wanted here.';
+  if (drift.isClean)
+    return 'As wanted: the kernel has every rule of the era, in order, and none too many.';
+  const missing = drift.missing.map(
+    (rule) => `  missing  ${rule.table} ${rule.chain}: ${rule.text}`,
+  );
+  const extra = drift.extra.map((rule) => `  extra    ${rule.table} ${rule.chain}: ${rule.text}`);
+  const order = drift.reordered.map((place) => `  order    ${place.table} ${place.chain}`);
+  const chains = [
+    ...drift.missingChains.map((chain) => `  missing  chain ${chain}`),
+    ...drift.leftoverChains.map((chain) => `  leftover chain ${chain}`),
+  ];
+  return ['DIFFERS from what the era wants:', ...chains, ...missing, ...extra, ...order].join('\n');
+}
+
+/** Breaks a text into lines of at most `width`, each indented. */
+function wrap(text: string, indent: number, width: number): string {
+  const pad = ' '.repeat(indent);
+  const lines: string[] = [];
+  let line = pad;
+  for (const word of text.split(' ')) {
+    if (line.length + word.length + 1 > width && line.trim() !== '') {
+      lines.push(line);
+      line = pad;
+    }
+    line += line === pad ? word : ` ${word}`;
+  }
+  return [...lines, line].join('\n');
+}
