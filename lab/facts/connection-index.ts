@@ -1,4 +1,6 @@
 import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
+import type { ConntrackIndex } from './conntrack-index.ts';
+import { dialled } from './dialled.ts';
 import type { Connection } from './facts.ts';
 import type { NetnsMap } from './netns-map.ts';
 
@@ -11,13 +13,14 @@ export class ConnectionIndex {
   readonly #byServerEnd = new Map<string, Connection[]>();
   readonly #all: readonly Connection[];
 
-  constructor(connections: readonly Connection[]) {
+  constructor(connections: readonly Connection[], conntrack: ConntrackIndex) {
     this.#all = connections;
     for (const each of connections) {
       const first = each.sightings[0];
       const last = each.sightings.at(-1);
       if (first === undefined || last === undefined) continue;
-      push(this.#byClientEnd, `${first.netns} ${each.protocol} ${first.client}`, each);
+      const { source } = dialled(each, conntrack);
+      push(this.#byClientEnd, `${first.netns} ${each.protocol} ${source}`, each);
       push(this.#byServerEnd, `${last.netns} ${each.protocol} ${last.client}`, each);
     }
   }

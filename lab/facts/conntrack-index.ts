@@ -65,9 +65,7 @@ export class ConntrackIndex {
 
 /** Whether NAT changed anything. */
 export function isTranslated({ original, translated }: Translation): boolean {
-  return (
-    original.source !== translated.source || original.destination !== translated.destination
-  );
+  return original.source !== translated.source || original.destination !== translated.destination;
 }
 
 function keyOf(

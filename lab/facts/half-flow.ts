@@ -108,7 +108,7 @@ export class HalfFlowTable {
       keyOf(turned(frame.direction), frame.protocol, frame.destination, frame.source),
     );
     if (opposite?.syn === undefined || !opposite.opens) return false;
-    const answersNewSyn = ((opposite.syn + 1) >>> 0) === frame.acknowledgment;
+    const answersNewSyn = (opposite.syn + 1) >>> 0 === frame.acknowledgment;
     return answersNewSyn && half.firstNs < opposite.firstNs;
   }
 }

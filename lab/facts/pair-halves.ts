@@ -62,7 +62,8 @@ function pairRest(halves: readonly HalfFlow[]): Conversation[] {
     const opposite = (byTuple.get(key) ?? []).find((each) => rest.has(each));
     if (opposite !== undefined) rest.delete(opposite);
     const isReply = PROXY_PORTS.test(half.source) && !PROXY_PORTS.test(half.destination);
-    if (isReply && opposite !== undefined) conversations.push({ forward: opposite, backward: half });
+    if (isReply && opposite !== undefined)
+      conversations.push({ forward: opposite, backward: half });
     else conversations.push({ forward: half, ...(opposite && { backward: opposite }) });
   }
   return conversations;

@@ -1,4 +1,5 @@
 import { splitAddress } from './address.ts';
+import { dialled } from './dialled.ts';
 import type {
   Connection,
   ConnectStream,
@@ -10,8 +11,8 @@ import type {
   Sighting,
 } from './facts.ts';
 import type { RequestResult } from './request.ts';
-import type { StitchContext } from './stitch.ts';
-import { servedAt, wantedOf } from './stitch.ts';
+import type { StitchContext } from './stitch-context.ts';
+import { servedAt } from './stitch-context.ts';
 
 export interface AddLegOptions {
   /** A ztunnel accepted the connection, not the app. */
@@ -56,7 +57,7 @@ export class PathBuilder {
     const first = connection.sightings[0];
     const last = connection.sightings.at(-1);
     if (first === undefined || last === undefined) return;
-    const wanted = wantedOf(connection, this.#context);
+    const { source, destination: wanted } = dialled(connection, this.#context.conntrack);
     const served = servedAt(connection, this.#context);
     this.#connections.push(connection);
     this.#joins.push(...connection.joins);
@@ -64,7 +65,7 @@ export class PathBuilder {
       number: this.#legs.length + 1,
       connection: connection.id,
       protocol: connection.protocol,
-      from: this.#end(first.netns, first.client, this.#legs.length > 0),
+      from: this.#end(first.netns, source, this.#legs.length > 0),
       to: this.#end(last.netns, served, isProxied),
       encapsulation: stream === undefined ? 'plain' : 'hbone',
       ...(stream && { hbone: hboneOf(connection, stream) }),

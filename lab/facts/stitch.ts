@@ -1,25 +1,11 @@
 import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
 import { splitAddress } from './address.ts';
-import type { ConnectionIndex, LegRecordIndex } from './connection-index.ts';
 import { beganWithin, inUseAt } from './connection-index.ts';
-import type { ConntrackIndex } from './conntrack-index.ts';
-import type { CanaryFacts, Connection, ConnectStream, Path, Sighting } from './facts.ts';
+import type { Connection, ConnectStream, Path, Sighting } from './facts.ts';
 import { PathBuilder } from './path-builder.ts';
-import type { NetnsMap } from './netns-map.ts';
 import type { RequestResult } from './request.ts';
-
-/** All that a path may be stitched from. */
-export interface StitchContext {
-  readonly connections: ConnectionIndex;
-  readonly records: LegRecordIndex;
-  readonly conntrack: ConntrackIndex;
-  readonly map: NetnsMap;
-  /** Canaries readable in the clear payload of a connection. */
-  readonly canariesOn: (connection: Connection) => ReadonlySet<string>;
-  /** Canaries in the decrypted data of a stream of a connection. */
-  readonly canariesIn: (connection: Connection, stream: number) => ReadonlySet<string>;
-  readonly canaryFacts: (canary: string) => CanaryFacts;
-}
+import type { StitchContext } from './stitch-context.ts';
+import { servedAt, wantedOf } from './stitch-context.ts';
 
 /** Ports on which a ztunnel listens in a pod's netns (facts: ztunnel §1.1). */
 const PROXY_PORTS = new Set([15001, 15006, 15008]);
@@ -66,7 +52,9 @@ function firstStep(
       ? context.connections.fromClient(request.clientNetns, protocol, request.local)
       : context.connections
           .beginningIn(request.clientNetns)
-          .filter((each) => each.protocol === protocol && wantedOf(each, context) === request.remote);
+          .filter(
+            (each) => each.protocol === protocol && wantedOf(each, context) === request.remote,
+          );
   const inTime = begun.filter((each) => beganWithin(each, started, ended));
   const found = narrow(inTime, (each) => context.canariesOn(each).has(request.canary));
   if (found.length !== 1) {
@@ -99,36 +87,6 @@ function narrow(
   return fitting.length > 0 ? fitting : found;
 }
 
-/** Where the client of a connection wanted to go, before a redirect in its own netns. */
-export function wantedOf(connection: Connection, context: StitchContext): string {
-  const first = connection.sightings[0];
-  if (first === undefined) return connection.server;
-  if (first.repliesFrom !== undefined) return first.repliesFrom;
-  const before = context.conntrack.before(
-    first.netns,
-    connection.protocol,
-    first.client,
-    first.server,
-    BigInt(connection.startedNs),
-  );
-  return before?.original.destination ?? first.server;
-}
-
-/** Where the server's socket is, after a redirect in its own netns. */
-export function servedAt(connection: Connection, context: StitchContext): string {
-  const last = connection.sightings.at(-1);
-  if (last === undefined) return connection.server;
-  if (last.direction !== 'in') return last.server;
-  const after = context.conntrack.after(
-    last.netns,
-    connection.protocol,
-    last.client,
-    last.server,
-    BigInt(connection.startedNs),
-  );
-  return after?.translated.destination ?? last.server;
-}
-
 /** Whether packets alone show that a proxy accepted this connection. */
 function looksProxied(connection: Connection, context: StitchContext): boolean {
   const last = connection.sightings.at(-1);
@@ -154,7 +112,9 @@ function recordOf(
   const sameClient = context.connections.atServer(last.netns, 'tcp', last.client);
   const records = context.records
     .accepted(last.netns, last.client)
-    .filter((each) => each.tunnel === undefined || each.direction !== 'inbound' || stream !== undefined)
+    .filter(
+      (each) => each.tunnel === undefined || each.direction !== 'inbound' || stream !== undefined,
+    )
     .filter((each) => (each.direction === 'inbound') === (stream !== undefined))
     .filter((each) => stream === undefined || each.tunnel?.stream === stream.stream)
     .filter((each) => inUseAt(sameClient, BigInt(each.openedNs)) === connection);
