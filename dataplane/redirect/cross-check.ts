@@ -20,13 +20,15 @@ export interface Disagreement {
 /**
  * Reads the same text with the npm package `iptables-parser` and compares tables, chain lines and
  * raw rules. The package loses negation, marks, several `-m` and chain names with `_`, drops rules
- * that begin with counters, and cuts tables at any `*`, so it judges only texts without the last two.
+ * that begin with counters (taken off before) and cuts tables at any `*` (which is then reported).
  * @returns nothing found wrong: an empty list
  * @throws {SavedRulesError} when our parser refuses the text
  */
 export function crossCheck(text: string): readonly Disagreement[] {
   const ours = parseSave(text);
-  const theirs: Record<string, ForeignTable> = iptablesParser.parseIptablesDoc(text);
+  const theirs: Record<string, ForeignTable> = iptablesParser.parseIptablesDoc(
+    text.replaceAll(/^\[\d+:\d+\] (?=-A)/gm, ''),
+  );
   const names = ours.tables.map((table) => table.name);
   const disagreements = compare('*', 'tables', names, Object.keys(theirs));
   return [...disagreements, ...names.flatMap((name) => compareTable(ours, name, theirs[name]))];
