@@ -1,0 +1,122 @@
+/* The engine: descriptors, bytes and TLS 1.3 record keys for the data path, no policy.
+ * One private epoll, watched by libuv. A turn reads each ready descriptor once into the slab and
+ * tells JavaScript about it in one call. */
+#ifndef AMBIENT_ENGINE_H
+#define AMBIENT_ENGINE_H
+#include "common.h"
+
+#include <sys/types.h>
+
+/* Free bytes kept before everything that is read, for a frame header (9) with alignment to spare. */
+#define HEADROOM_BYTES 16
+/* One read of one descriptor; more makes others wait (measured: 1 MB costs 5 ms of p99). */
+#define READ_BYTES (256 * 1024)
+#define RECORD_PLAIN_BYTES 16384
+#define RECORD_HEADER_BYTES 5
+#define RECORD_TAG_BYTES 16
+/* RFC 8446 §5.2: the longest ciphertext of a record. */
+#define RECORD_CIPHER_BYTES (RECORD_PLAIN_BYTES + 256)
+#define RECORD_SEALED_BYTES (RECORD_HEADER_BYTES + RECORD_PLAIN_BYTES + 1 + RECORD_TAG_BYTES)
+#define SEAL_RECORDS 16
+#define EVENT_INTS 4
+#define GATHER_INTS 3
+
+/* Kinds of events; `engine.ts` has the same table. An event is {slot, kind | detail << 8, a, b}. */
+enum event_kind {
+  EVENT_ACCEPT = 1,  /* a: slot of the new connection */
+  EVENT_ACCEPT_FAILED = 2, /* a: errno */
+  EVENT_CONNECTED = 3,
+  EVENT_FAILED = 4,  /* a: errno; connecting, reading or writing broke */
+  EVENT_DATA = 5,    /* a: offset in the slab, b: length */
+  EVENT_END = 6,     /* the peer's FIN */
+  EVENT_DRAINED = 7, /* everything pending is in the kernel */
+  EVENT_RECORD = 8,  /* detail: TLS content type, a: offset, b: length; opening waits for release */
+  EVENT_RECORD_FAULT = 9, /* a: TLS alert that describes the fault; reading has stopped */
+  EVENT_KEY_LIMIT = 10,   /* the sending key has sealed as many records as it was allowed */
+};
+
+enum slot_kind { SLOT_LISTENER = 1, SLOT_CONNECTING = 2, SLOT_STREAM = 3 };
+
+typedef struct record_key {
+  void *context;
+  uint8_t iv[12];
+  uint64_t sequence;
+  uint64_t limit;
+  bool limit_told;
+} record_key_t;
+
+typedef struct slot {
+  int id;
+  int fd;
+  uint8_t kind;
+  bool wants_read;
+  bool wants_write;
+  bool ended;       /* read 0 or an error: never read again */
+  bool held;        /* a record that is not application data waits for JavaScript */
+  bool closing;     /* closed during this turn; freed at its end */
+  bool kicked;      /* on the kick list */
+  bool stale;       /* interest differs from the epoll's; on the stale list */
+  bool shut_later;  /* SHUT_WR once pending is out */
+  uint32_t interest;
+  int write_error;
+  uint8_t *carry;   /* ciphertext of records not opened yet */
+  size_t carry_length, carry_size;
+  uint8_t *pending; /* bytes the kernel would not take yet */
+  size_t pending_offset, pending_length, pending_size;
+  record_key_t *rx, *tx;
+  uint64_t bytes_in, bytes_out;
+} slot_t;
+
+typedef struct list {
+  slot_t **items;
+  int count, size;
+} list_t;
+
+typedef struct engine {
+  napi_env env;
+  napi_async_context async_context;
+  napi_async_cleanup_hook_handle cleanup;
+  napi_ref on_events, receiver, buffers[4];
+  uv_any_t *poll;
+  int epoll_fd, wake_fd;
+  bool in_turn, disposed;
+  uint8_t *slab, *control;
+  size_t slab_size, slab_at, control_size;
+  int32_t *events, *gather;
+  int event_count, event_limit, gather_limit;
+  slot_t **slots;
+  int slot_count, slot_size;
+  int *free_ids, free_count, free_size;
+  int open_count;
+  list_t kicks, stales, corpses;
+  uint8_t *seal;
+} engine_t;
+
+/* engine.c */
+void deliver_events(engine_t *engine);
+void push_event(engine_t *engine, slot_t *slot, int kind, int a, int b);
+bool has_event_room(const engine_t *engine);
+slot_t *new_slot(engine_t *engine, int fd, int kind);
+void close_slot(engine_t *engine, slot_t *slot);
+void list_add(list_t *list, slot_t *slot);
+
+/* engine_io.c */
+void run_turn(engine_t *engine);
+void kick_slot(engine_t *engine, slot_t *slot);
+void refresh_interest(engine_t *engine, slot_t *slot);
+void apply_interest(engine_t *engine, slot_t *slot);
+void keep_carry(slot_t *slot, const uint8_t *bytes, size_t length);
+/* Sends `count` triples of the gather array; pending bytes, or -errno. */
+int64_t send_gathered(engine_t *engine, slot_t *slot, int count);
+/* Writes sealed or plain bytes at once, keeping what the kernel refuses. */
+void write_bytes(engine_t *engine, slot_t *slot, const uint8_t *bytes, size_t length);
+
+/* engine_tls.c */
+record_key_t *new_record_key(int suite, const uint8_t *key, size_t key_length, const uint8_t *iv);
+void free_record_key(record_key_t *key);
+/* Opens whole records in place and pushes their events; bytes used up. */
+size_t open_records(engine_t *engine, slot_t *slot, uint8_t *bytes, size_t length);
+int64_t send_sealed(engine_t *engine, slot_t *slot, int count);
+int64_t send_record(engine_t *engine, slot_t *slot, int type, const uint8_t *bytes, size_t length);
+
+#endif
