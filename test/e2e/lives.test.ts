@@ -1,0 +1,159 @@
+import t from 'tap';
+import type { Lab } from '../../lab/world/lab.ts';
+import {
+  addressOf,
+  execIn,
+  eventually,
+  peerIn,
+  startLab,
+  startPeer,
+  TESTED_ERAS,
+} from './support/lab.ts';
+
+interface Held {
+  readonly echoed: number;
+  readonly end: string;
+}
+
+interface Outcomes {
+  readonly outcomes: readonly string[];
+}
+
+for (const era of TESTED_ERAS) {
+  t.test(`lives of pods and proxies in era ${era}`, async (t) => {
+    await using lab = await startLab('pairs.yaml', era, 'l');
+    const far = addressOf(lab, 'far');
+    const stranger = addressOf(lab, 'stranger');
+
+    t.test('a running pod is enrolled and taken out without restarting its app', async (t) => {
+      const before = await appProcesses(lab);
+      for (const isTracked of [false, true]) {
+        await setTracking(lab, isTracked);
+        await using held = await startPeer(lab, 'bystander', 'hold', {
+          host: stranger,
+          port: 9000,
+          everyMs: 20,
+          forMs: 2_500,
+        });
+        t.match(await lab.enrol('stranger'), { enrolled: true, changed: true });
+        t.equal(
+          await statusOf(lab, 'client', 'http://stranger.plain/get'),
+          '200',
+          'new connections work inside',
+        );
+        const end = await held.next<Held>();
+        t.ok(
+          ['open', 'closed', 'ECONNRESET', 'EPIPE'].includes(end.end),
+          'its end is one that we know',
+        );
+        t.comment(
+          `connection open at enrolment, conntrack active before: ${isTracked}: ${end.end} after ${end.echoed} echoes`,
+        );
+        t.match(await lab.leave('stranger'), { enrolled: false, changed: true });
+        t.equal(
+          await statusOf(lab, 'client', 'http://stranger.plain/get'),
+          '200',
+          'and outside again',
+        );
+      }
+      t.same(await appProcesses(lab), before, 'the processes of the apps are the same ones');
+      t.match(
+        await lab.leave('stranger'),
+        { enrolled: false, changed: false },
+        'leaving twice changes nothing',
+      );
+    });
+
+    t.test('a killed ztunnel comes back and serves every pod again', async (t) => {
+      await using traffic = await startPeer(lab, 'client', 'hold', {
+        host: far,
+        port: 9000,
+        everyMs: 20,
+        forMs: 20_000,
+      });
+      await lab.kill('ztunnel', 'node1', 'SIGKILL');
+      const cut = await traffic.next<Held>();
+      t.not(cut.end, 'open', `what went through it is cut: ${cut.end}`);
+      const down = await peerIn<Outcomes>(lab, 'client', 'pingPong', {
+        host: far,
+        port: 9000,
+        forMs: 300,
+        everyMs: 50,
+      });
+      t.notOk(
+        down.outcomes.includes('ok'),
+        `nothing gets round it meanwhile: ${down.outcomes.join(' ')}`,
+      );
+      await lab.restart('ztunnel', 'node1');
+      const up = await peerIn<Outcomes>(lab, 'client', 'pingPong', {
+        host: far,
+        port: 9000,
+        forMs: 500,
+        everyMs: 50,
+      });
+      t.ok(
+        up.outcomes.length > 3 && up.outcomes.every((o) => o === 'ok'),
+        `new connections work: ${up.outcomes.join(' ')}`,
+      );
+    });
+
+    t.test('traffic goes on while the agent is dead', async (t) => {
+      await lab.kill('agent', 'node2', 'SIGKILL');
+      const { outcomes } = await peerIn<Outcomes>(lab, 'client', 'pingPong', {
+        host: far,
+        port: 9000,
+        forMs: 800,
+        everyMs: 50,
+      });
+      t.ok(outcomes.length > 5 && outcomes.every((o) => o === 'ok'), outcomes.join(' '));
+      await lab.restart('agent', 'node2');
+      t.match(
+        await lab.enrol('stranger'),
+        { enrolled: true, changed: true },
+        'its successor enrols pods',
+      );
+      t.equal(await statusOf(lab, 'client', 'http://stranger.plain/get'), '200');
+      t.equal(
+        await statusOf(lab, 'client', 'http://far.demo/get'),
+        '200',
+        'and kept those of its predecessor',
+      );
+    });
+  });
+}
+
+async function statusOf(lab: Lab, from: string, url: string): Promise<string> {
+  const argv = ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '3', url];
+  const done = await eventually(
+    () => execIn(lab, from, argv),
+    ({ exitCode }) => exitCode === 0,
+    3_000,
+  );
+  return done.stdout;
+}
+
+async function appProcesses(lab: Lab): Promise<readonly string[]> {
+  const { processes } = await lab.status();
+  return processes
+    .filter(({ kind }) => kind === 'app-host')
+    .map(({ node, pid }) => `${node} ${pid}`);
+}
+
+/** A rule that looks at connections switches conntrack on in a namespace, as any firewall would. */
+async function setTracking(lab: Lab, isTracked: boolean): Promise<void> {
+  const action = isTracked ? '-I' : '-D';
+  const rule = [
+    'iptables',
+    '-t',
+    'filter',
+    action,
+    'INPUT',
+    '-m',
+    'conntrack',
+    '--ctstate',
+    'ESTABLISHED',
+    '-j',
+    'ACCEPT',
+  ];
+  await execIn(lab, 'stranger', rule);
+}
