@@ -1,0 +1,218 @@
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { runProgram } from '../../lab/hosts/run.ts';
+import { command, commandAsNobody } from './support/command.ts';
+import { scratchDirectory } from './support/lab.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const TWO_NODES = join(ROOT, 'topologies', 'two-nodes.yaml');
+const VERBS = ['run', 'up', 'down', 'status', 'plan', 'exec', 'enrol', 'leave', 'rules'];
+const MORE_VERBS = ['capture', 'trace', 'prove', 'doctor', 'gc'];
+
+t.test('every verb has help with an example', async (t) => {
+  for (const verb of [...VERBS, ...MORE_VERBS]) {
+    const { exitCode, stdout } = await command([verb, '--help']);
+    t.equal(exitCode, 0, `${verb} --help`);
+    t.match(stdout, new RegExp(`Example:\\n.*npm run lab -- ${verb}`), `${verb} shows an example`);
+  }
+});
+
+t.test('bad input is exit code 2, says where and what, and changes nothing', async (t) => {
+  await using scratch = await scratchDirectory();
+  const cases: readonly { name: string; text: string; says: RegExp }[] = [
+    {
+      name: 'unknown key',
+      text: 'name: x\nnodez: [a]\n',
+      says: /:2:1: .*nodez.*did you mean "nodes"/i,
+    },
+    {
+      name: 'unknown era',
+      text: 'name: x\nera: inpod\nnodes: [a]\n',
+      says: /:2:6: .*inpod-redirect/,
+    },
+    {
+      name: 'duplicate name',
+      text: 'name: x\nnodes: [a, a]\n',
+      says: /:2:12: .*"a"/,
+    },
+    {
+      name: 'overlapping ranges',
+      text: 'name: x\nnodes:\n  - { name: a, podRange: 10.1.0.0/16 }\n  - { name: b, podRange: 10.1.2.0/24 }\n',
+      says: /:4:\d+: .*overlap/i,
+    },
+    {
+      name: 'address twice',
+      text: 'name: x\nnodes: [a]\nworkloads:\n  p: { address: 10.244.1.9 }\n  q: { address: 10.244.1.9 }\n',
+      says: /:5:\d+: .*10\.244\.1\.9/,
+    },
+  ];
+  for (const { name, text, says } of cases) {
+    const file = join(scratch.path, 'topology.yaml');
+    await writeFile(file, text);
+    const { exitCode, stderr, stdout } = await command(['run', file]);
+    t.equal(exitCode, 2, name);
+    t.match(stderr, says, `${name} is told with its place`);
+    t.equal(stdout, '', `${name} leaves stdout alone`);
+    t.notMatch(stderr, /\n\s+at /, `${name} shows no stack`);
+  }
+  const missing = await command(['run', join(scratch.path, 'nowhere.yaml')]);
+  t.equal(missing.exitCode, 2, 'file not found');
+  t.match(missing.stderr, /nowhere\.yaml/);
+});
+
+t.test('unknown images and kinds are refused by name', async (t) => {
+  await using scratch = await scratchDirectory();
+  const file = join(scratch.path, 'topology.yaml');
+  await writeFile(file, 'name: x\nnodes: [a]\nmanifests: [objects.yaml]\n');
+  const objects = join(scratch.path, 'objects.yaml');
+  await writeFile(objects, 'apiVersion: apps/v1\nkind: StatefulSet\nmetadata: { name: s }\n');
+  const kind = await command(['plan', file]);
+  t.equal(kind.exitCode, 2);
+  t.match(kind.stderr, /objects\.yaml:2:\d+: .*StatefulSet/);
+  await writeFile(
+    objects,
+    'apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - { name: c, image: example.com/unheard-of:1 }\n',
+  );
+  const image = await command(['plan', file]);
+  t.equal(image.exitCode, 2);
+  t.match(image.stderr, /objects\.yaml:6:\d+: .*unheard-of/);
+});
+
+t.test('what the machine cannot do is exit code 3', async (t) => {
+  const nobody = await commandAsNobody(['run', TWO_NODES]);
+  t.equal(nobody.exitCode, 3);
+  t.match(nobody.stderr, /root/);
+  t.equal((await commandAsNobody(['plan', TWO_NODES])).exitCode, 0, 'planning needs no root');
+
+  await using scratch = await scratchDirectory();
+  const real = (await runProgram(['which', 'iptables-restore'])).stdout.trim();
+  const fake = join(scratch.path, 'iptables-restore');
+  await writeFile(
+    fake,
+    `#!/bin/sh\ninput=$(cat)\ncase "$input" in *TPROXY*) echo "No chain/target/match by that name." >&2; exit 1;; esac\nprintf '%s\\n' "$input" | ${real} "$@"\n`,
+  );
+  await chmod(fake, 0o755);
+  const env = { PATH: `${scratch.path}:${process.env['PATH']}` };
+  const without = await command(['run', TWO_NODES, '--era', 'inpod-tproxy'], { env });
+  t.equal(without.exitCode, 3);
+  t.match(without.stderr, /TPROXY/);
+  const later = await command(['run', TWO_NODES, '--era', 'geneve']);
+  t.equal(later.exitCode, 3, 'an era that cannot be built yet');
+});
+
+t.test('a lab is used as a person uses it', async (t) => {
+  await using scratch = await scratchDirectory();
+  const lab = `cli${process.pid}`;
+  const on = ['--lab', lab];
+  const results = ['--results', scratch.path];
+  const up = await command(['up', TWO_NODES, ...on, '--json']);
+  t.equal(up.exitCode, 0, up.stderr);
+  t.teardown(() => command(['down', ...on]));
+  t.match(JSON.parse(up.stdout), { name: lab, state: 'ready' }, 'stdout is one JSON value');
+
+  const again = await command(['up', TWO_NODES, ...on]);
+  t.equal(again.exitCode, 2, 'a second up of the same lab');
+  t.match(again.stderr, new RegExp(lab));
+
+  const curl = await command([
+    'exec',
+    ...on,
+    'sleep',
+    '--',
+    'curl',
+    '-s',
+    'http://httpbin.demo:8000/get',
+  ]);
+  t.equal(curl.exitCode, 0, 'plain curl by the name of the service');
+  t.match(
+    JSON.parse(curl.stdout),
+    { origin: /^10\.244\.1\./ },
+    'stdout carries nothing but the answer',
+  );
+  t.equal(
+    (await command(['exec', ...on, 'sleep', '--', 'sh', '-c', 'exit 7'])).exitCode,
+    7,
+    'its exit code is ours',
+  );
+  t.equal((await command(['exec', ...on, 'sleep', '--', 'no-such-program'])).exitCode, 127);
+  const unknown = await command(['exec', ...on, 'sleeep', '--', 'true']);
+  t.match(unknown.stderr, /sleep/, 'an unknown pod gets a suggestion');
+  t.equal(unknown.exitCode, 2);
+
+  const rules = await command(['rules', ...on, 'demo/sleep', '--json']);
+  t.equal(rules.exitCode, 0);
+  t.match(JSON.parse(rules.stdout), { enrolled: true, drift: { isClean: true } });
+  await command(['exec', ...on, 'sleep', '--', 'iptables', '-t', 'nat', '-D', 'ISTIO_OUTPUT', '1']);
+  const drifted = await command(['rules', ...on, 'demo/sleep']);
+  t.equal(drifted.exitCode, 1, 'a rule taken away shows');
+  t.match(drifted.stdout, /missing/);
+
+  const proof = await command(['prove', ...on, ...results, 'mtls', 'sleep', 'httpbin', '--json']);
+  t.equal(proof.exitCode, 0, proof.stderr + proof.stdout);
+  const disproof = await command(['prove', ...on, ...results, 'mtls', 'legacy', 'httpbin']);
+  t.equal(disproof.exitCode, 1, 'what is not encrypted is refuted');
+  t.match(await command(['enrol', ...on, 'legacy', '--json']), { exitCode: 0 });
+  const enrolled = await command(['prove', ...on, ...results, 'mtls', 'legacy', 'httpbin']);
+  t.equal(enrolled.exitCode, 0, 'once enrolled it holds');
+  t.match(await command(['leave', ...on, 'legacy']), { exitCode: 0 });
+
+  const trace = await command([
+    'trace',
+    ...on,
+    ...results,
+    'sleep',
+    'http://httpbin.demo:8000/get',
+  ]);
+  t.equal(trace.exitCode, 0, trace.stderr);
+  t.match(trace.stdout, /15008/);
+  const capture = await command(['capture', ...on, ...results, '--seconds', '0.5', '--json']);
+  t.equal(capture.exitCode, 0, capture.stderr);
+  t.match(JSON.parse(capture.stdout), { interfaces: Array });
+
+  t.equal((await command(['down', ...on])).exitCode, 0);
+  t.equal((await command(['status', ...on])).exitCode, 2, 'gone is not running');
+  const quiet = await command(['gc']);
+  t.equal(`${quiet.stdout}${quiet.stderr}`, '', 'gc has nothing to say');
+});
+
+t.test('run leaves what it promised and nothing else', async (t) => {
+  await using scratch = await scratchDirectory();
+  const results = join(scratch.path, 'results');
+  await mkdir(results);
+  const lab = `run${process.pid}`;
+  const done = await command(['run', TWO_NODES, '--lab', lab, '--results', results, '--json']);
+  t.equal(done.exitCode, 0, done.stderr);
+  t.match(JSON.parse(done.stdout), { outcome: 'holds' });
+  const directory = join(results, 'latest');
+  const files = await readdir(directory);
+  for (const file of [
+    'story.pcapng',
+    'facts.json',
+    'verdict.json',
+    'junit.xml',
+    'plan.json',
+    'recording.json',
+    'interfaces',
+  ]) {
+    t.ok(files.includes(file), `${file} is there`);
+  }
+  t.match(await readFile(join(directory, 'junit.xml'), 'utf8'), /<testsuite[^>]* failures="0"/);
+  const story = await runProgram([
+    'tshark',
+    '-r',
+    join(directory, 'story.pcapng'),
+    '-Y',
+    'http2.headers.method == "CONNECT"',
+    '-T',
+    'fields',
+    '-e',
+    'http2.headers.authority',
+  ]);
+  t.match(story.stdout, /10\.244\.2\.\d+:8080/, 'tshark shows the CONNECT with no setting');
+  t.notOk(
+    (await readdir('/run')).includes('ambient-lab') &&
+      (await readdir('/run/ambient-lab')).includes(lab),
+    'no directory of the lab is left',
+  );
+});
