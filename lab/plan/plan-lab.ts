@@ -1,0 +1,57 @@
+import type { Era } from '../../dataplane/redirect/era.ts';
+import type { Topology } from '../../topologies/topology.ts';
+import { OUTSIDE_ADDRESS, planNodes } from './addressing.ts';
+import { planNetns } from './netns.ts';
+import type { OutsidePlan, Plan } from './plan.ts';
+import { namedPortsOf, planPods } from './pods.ts';
+import { DNS_SERVICE_IP, planServices } from './services.ts';
+
+export interface PlanOptions {
+  /** Name of the lab; the topology's own when absent. */
+  readonly lab?: string;
+  /** Era to build instead of the topology's. */
+  readonly eraOverride?: Era;
+  /** Whether ztunnel answers DNS, instead of what the topology says. */
+  readonly dnsCaptureOverride?: boolean;
+}
+
+/**
+ * Decides every name, address, route, rule and process of a lab. The same topology gives the same
+ * plan, byte for byte, on every machine.
+ * @throws {PlanError} LAB_PLAN_CONFLICT when addresses collide or run out.
+ */
+export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
+  const { objects } = topology;
+  const nodes = planNodes(topology.nodes);
+  const pods = planPods(objects, nodes);
+  const services = planServices(objects, pods, namedPortsOf(objects));
+  return {
+    lab: options.lab ?? topology.name,
+    topologyFile: topology.file,
+    era: options.eraOverride ?? topology.era,
+    dnsCapture: options.dnsCaptureOverride ?? topology.dnsCapture,
+    clusterDomain: 'cluster.local',
+    trustDomain: 'cluster.local',
+    dnsServiceIp: DNS_SERVICE_IP,
+    ...planNetns({ nodes, pods, services }),
+    nodes,
+    pods,
+    outside: OUTSIDE,
+    services,
+    policies: topology.policies,
+    objects,
+    capture: topology.capture,
+    scenarios: topology.scenarios,
+  };
+}
+
+/** It serves too, so that requests that leave the cluster find somebody. */
+const OUTSIDE: OutsidePlan = {
+  netns: 'outside',
+  address: OUTSIDE_ADDRESS,
+  apps: [
+    { kind: 'http', port: 8080, version: 'v1' },
+    { kind: 'tcp-echo', port: 9000 },
+    { kind: 'udp-echo', port: 9000 },
+  ],
+};
