@@ -80,6 +80,7 @@ function checkNamespaces(input: TopologyInput, document: SourceDocument): Topolo
 
 function checkWorkloads(input: TopologyInput, document: SourceDocument): TopologyFault[] {
   const faults: TopologyFault[] = [];
+  const policies = (input.policies ?? []).map(({ name, namespace }) => `${namespace}/${name}`);
   for (const [name, workload] of Object.entries(input.workloads ?? {})) {
     const at = ['workloads', name];
     if (workload.app !== undefined && workload.apps !== undefined) {
@@ -88,6 +89,12 @@ function checkWorkloads(input: TopologyInput, document: SourceDocument): Topolog
     const isServing = workload.app !== undefined && workload.app !== 'none';
     if (workload.port !== undefined && !isServing && !workload.command) {
       faults.push(document.fault([...at, 'port'], '"port" belongs to an "app", and there is none'));
+    }
+    for (const [index, policy] of (workload.policies ?? []).entries()) {
+      if (policies.includes(policy)) continue;
+      const suggestion = nearest(policy, policies);
+      const message = `Unknown policy "${policy}"`;
+      faults.push(document.fault([...at, 'policies', index], message, { suggestion }));
     }
     if (workload.env !== undefined && !workload.command) {
       const message = '"env" belongs to a "command", and there is none';

@@ -7,6 +7,8 @@ import type { Path, SourceDocument } from './source.ts';
 export const DATAPLANE_MODE_LABEL = 'istio.io/dataplane-mode';
 /** Calico's annotation for a pod's address, a JSON list; the lab reads one IPv4 address from it. */
 export const ADDRESS_ANNOTATION = 'cni.projectcalico.org/ipAddrs';
+/** Policies of scope `WorkloadSelector` that hold for a pod, `namespace/name` with commas between. */
+export const POLICIES_ANNOTATION = 'ambient-lab/authorization-policies';
 
 /**
  * Objects the short form stands for, in file order: namespaces, then each workload's service
@@ -49,6 +51,7 @@ function expandWorkload(name: string, namespace: string, workload: WorkloadInput
   };
   const annotations = {
     ...(workload.address ? { [ADDRESS_ANNOTATION]: JSON.stringify([workload.address]) } : {}),
+    ...(workload.policies ? { [POLICIES_ANNOTATION]: workload.policies.join(',') } : {}),
     ...workload.annotations,
   };
   const hasAnnotations = Object.keys(annotations).length > 0;

@@ -54,6 +54,10 @@ const workloadSchema = z.strictObject({
   serviceAccount: dnsLabel.optional().describe('Named as the workload when absent'),
   enrolled: z.boolean().optional().describe('false opts the pod out, true opts it in'),
   address: ipv4.optional().describe('Address of the pod; the next free one when absent'),
+  policies: z
+    .array(z.string())
+    .optional()
+    .describe('Policies of scope WorkloadSelector that hold for it, as namespace/name'),
   labels: stringMap.optional(),
   annotations: stringMap.optional(),
 });

@@ -1,0 +1,174 @@
+import { nearest } from '../../topologies/nearest.ts';
+import { lookUpPod } from '../../topologies/pod-names.ts';
+import { parseRequestTarget, type RequestTarget } from '../../topologies/request-target.ts';
+import { namesOfService } from '../../topologies/service-names.ts';
+import { parseIpv4 } from '../../topologies/ipv4.ts';
+import { PlanError } from './errors.ts';
+import type { NodePlan, OutsidePlan, Plan, PodPlan, ServicePlan } from './plan.ts';
+
+/** What a word of a user names. */
+export type Party =
+  | { readonly kind: 'pod'; readonly netns: string; readonly address: string; readonly pod: PodPlan }
+  | {
+      readonly kind: 'node';
+      readonly netns: string;
+      readonly address: string;
+      readonly node: NodePlan;
+    }
+  | {
+      readonly kind: 'outside';
+      readonly netns: string;
+      readonly address: string;
+      readonly outside: OutsidePlan;
+    }
+  | {
+      readonly kind: 'ztunnel';
+      readonly netns: string;
+      readonly address: string;
+      readonly node: NodePlan;
+    }
+  | { readonly kind: 'fabric'; readonly netns: string };
+
+/**
+ * The pod meant by `sleep`, `demo/sleep` or `sleep.demo`: by its name, or by its workload's when
+ * that has one pod.
+ * @throws {PlanError} LAB_UNKNOWN_POD, LAB_AMBIGUOUS_POD.
+ */
+export function findPod(plan: Plan, word: string): PodPlan {
+  const found = lookUpPod(plan.pods, word);
+  if (found.kind === 'found') return found.pod;
+  if (found.kind === 'ambiguous') {
+    const names = found.names.slice(0, 8).join(', ');
+    const message = `Cannot choose the pod "${word}": it may be any of ${names}`;
+    throw new PlanError('LAB_AMBIGUOUS_POD', word, message);
+  }
+  const known = plan.pods.filter(({ system }) => !system).map((p) => `${p.namespace}/${p.name}`);
+  const message = `Cannot find the pod "${word}": the lab has ${listOf(known)}`;
+  throw new PlanError('LAB_UNKNOWN_POD', word, message, found.suggestion);
+}
+
+/** @throws {PlanError} LAB_UNKNOWN_NODE. */
+export function findNode(plan: Plan, word: string): NodePlan {
+  const found = plan.nodes.find(({ name }) => name === word);
+  if (found) return found;
+  const names = plan.nodes.map(({ name }) => name);
+  const message = `Cannot find the node "${word}": the lab has ${listOf(names)}`;
+  throw new PlanError('LAB_UNKNOWN_NODE', word, message, nearest(word, names));
+}
+
+/**
+ * What a word names: a node, `outside`, `fabric`, `ztunnel(node1)` or `ztunnel-node1`, else a pod.
+ * Names of netns (`sleep.demo`) are words too.
+ * @throws {PlanError} LAB_UNKNOWN_POD, LAB_AMBIGUOUS_POD.
+ */
+export function findParty(plan: Plan, word: string): Party {
+  const node = plan.nodes.find(({ name }) => name === word);
+  if (node) return { kind: 'node', netns: node.name, address: node.address, node };
+  if (word === 'outside') {
+    const { outside } = plan;
+    return { kind: 'outside', netns: outside.netns, address: outside.address, outside };
+  }
+  if (word === 'fabric') return { kind: 'fabric', netns: 'fabric' };
+  const ztunnel = plan.nodes.find(
+    ({ name, ztunnelNetns }) =>
+      word === `ztunnel(${name})` || word === `ztunnel-${name}` || word === ztunnelNetns,
+  );
+  if (ztunnel) {
+    const { ztunnelNetns: netns, ztunnelAddress: address } = ztunnel;
+    return { kind: 'ztunnel', netns, address, node: ztunnel };
+  }
+  const pod = findPodOrElse(plan, word);
+  return { kind: 'pod', netns: pod.netns, address: pod.address, pod };
+}
+
+/** As `findPod()`, but the message and the suggestion speak of every kind of name. */
+function findPodOrElse(plan: Plan, word: string): PodPlan {
+  try {
+    return findPod(plan, word);
+  } catch (error) {
+    if (!(error instanceof PlanError) || error.code !== 'LAB_UNKNOWN_POD') throw error;
+    const others = [...plan.nodes.map(({ name }) => name), 'outside', 'fabric'];
+    const suggestion = error.suggestion ?? nearest(word, others);
+    const pods = plan.pods.filter(({ system }) => !system).map((p) => `${p.namespace}/${p.name}`);
+    const known = listOf([...others, ...pods]);
+    const message = `Cannot find the pod or node "${word}": the lab has ${known}`;
+    throw new PlanError('LAB_UNKNOWN_POD', word, message, suggestion);
+  }
+}
+
+/**
+ * The service a client in `clientNamespace` means by `httpbin`, `httpbin.demo` or the full name.
+ * @throws {PlanError} LAB_UNKNOWN_SERVICE.
+ */
+export function findService(plan: Plan, name: string, clientNamespace?: string): ServicePlan {
+  const found = plan.services.find((one) => namesOfService(one, clientNamespace).includes(name));
+  if (found) return found;
+  const names = plan.services.flatMap((one) => namesOfService(one, clientNamespace));
+  const known = plan.services.map((one) => `${one.name}.${one.namespace}`);
+  const message = `Cannot find the service "${name}": the lab has ${listOf(known)}`;
+  throw new PlanError('LAB_UNKNOWN_SERVICE', name, message, nearest(name, names));
+}
+
+/** A request target with the address to connect to, and the name to say in `Host`. */
+export interface ResolvedTarget extends RequestTarget {
+  /** Address to connect to; absent for a name that the client's own resolver must look up. */
+  readonly address?: string;
+  /** `host:port` as the user meant it. */
+  readonly authority: string;
+  /** The request as a URL a client program understands. */
+  readonly url: string;
+}
+
+/**
+ * Where a scenario's `to` leads for a client. A service stays a name, to be resolved in the
+ * client's netns; nodes and the client outside have no cluster DNS, so they get the VIP.
+ * @throws {PlanError} LAB_BAD_TARGET, LAB_UNKNOWN_POD, LAB_UNKNOWN_NODE, LAB_UNKNOWN_SERVICE.
+ */
+export function resolveTarget(plan: Plan, to: string, from: Party): ResolvedTarget {
+  const target = parseRequestTarget(to);
+  if (typeof target === 'string') throw new PlanError('LAB_BAD_TARGET', to, target);
+  const { name, address } = endOf(plan, target, from);
+  const authority = `${name}:${target.port}`;
+  const url = `${target.scheme}://${authority}${target.scheme === 'http' ? target.path : ''}`;
+  return { ...target, ...(address === undefined ? {} : { address }), authority, url };
+}
+
+function endOf(
+  plan: Plan,
+  { host }: RequestTarget,
+  from: Party,
+): { readonly name: string; readonly address?: string } {
+  const numeric = (address: string): { name: string; address: string } => {
+    return { name: address, address };
+  };
+  switch (host.kind) {
+    case 'address':
+      if (parseIpv4(host.address) !== undefined) return numeric(host.address);
+      throw new PlanError('LAB_BAD_TARGET', host.address, `Not an address "${host.address}"`);
+    case 'pod':
+      return numeric(findPod(plan, host.pod).address);
+    case 'node':
+      return numeric(findNode(plan, host.node).address);
+    case 'outside':
+      return numeric(plan.outside.address);
+    case 'self':
+      if (from.kind !== 'fabric') return numeric(from.address);
+      throw new PlanError('LAB_BAD_TARGET', 'self', 'Cannot use "self": the fabric has no address');
+    case 'name': {
+      const namespace = from.kind === 'pod' ? from.pod.namespace : undefined;
+      const service = findService(plan, host.name, namespace);
+      if (from.kind === 'pod') return { name: host.name };
+      if (service.vip !== undefined) return { name: host.name, address: service.vip };
+      const first = service.endpoints[0]?.address;
+      if (first !== undefined) return { name: host.name, address: first };
+      const message = `Cannot reach "${host.name}": the service has no address and no pods`;
+      throw new PlanError('LAB_BAD_TARGET', host.name, message);
+    }
+  }
+}
+
+function listOf(names: readonly string[]): string {
+  if (names.length === 0) return 'none';
+  const shown = names.slice(0, 12).join(', ');
+  return names.length > 12 ? `${shown} and ${names.length - 12} more` : shown;
+}

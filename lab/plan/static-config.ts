@@ -1,0 +1,142 @@
+import { Document, Scalar, YAMLSeq } from 'yaml';
+import type { StaticPolicy } from './inputs.ts';
+import { MESH_NAMESPACE } from './addressing.ts';
+import { POLICIES_ANNOTATION } from '../../topologies/expand.ts';
+import type { Plan, PodPlan, ServicePlan } from './plan.ts';
+
+const CLUSTER = 'Kubernetes';
+
+/**
+ * ztunnel's static file (`LOCAL_XDS_PATH`, ztunnel `src/config.rs` `LocalConfig`) for a plan, the
+ * same on every node. Pods in `enrolledPodUids` speak HBONE, every other workload TCP; ztunnel's
+ * own pods and the cluster's DNS are workloads without the mesh, as istiod has them.
+ */
+export function renderStaticConfig(plan: Plan, enrolledPodUids: Iterable<string>): string {
+  const enrolled = new Set(enrolledPodUids);
+  const content = {
+    workloads: [
+      ...plan.nodes.map((node) => ztunnelWorkload(plan, node)),
+      ...plan.pods.map((pod) => podWorkload(plan, pod, enrolled.has(pod.uid))),
+    ],
+    services: plan.services.map(serviceEntry),
+    policies: plan.policies.map(tagged),
+  };
+  // Aliases would be valid YAML, and hard to read in a file people open to see what a pod is.
+  return new Document(content, { aliasDuplicateObjects: false }).toString({ lineWidth: 0 });
+}
+
+/** Identity of a workload in the mesh, `<cluster>//Pod/<namespace>/<name>`. */
+export function workloadUid(pod: { readonly namespace: string; readonly name: string }): string {
+  return `${CLUSTER}//Pod/${pod.namespace}/${pod.name}`;
+}
+
+function podWorkload(plan: Plan, pod: PodPlan, isEnrolled: boolean): Record<string, unknown> {
+  const policies = (pod.annotations[POLICIES_ANNOTATION] ?? '').split(',').filter(Boolean);
+  return {
+    uid: workloadUid(pod),
+    name: pod.name,
+    namespace: pod.namespace,
+    serviceAccount: pod.serviceAccount,
+    trustDomain: plan.trustDomain,
+    workloadIps: [pod.address],
+    protocol: isEnrolled ? 'HBONE' : 'TCP',
+    networkMode: 'Standard',
+    network: '',
+    node: pod.node,
+    clusterId: CLUSTER,
+    workloadName: pod.workloadName,
+    workloadType: pod.workloadType,
+    canonicalName: canonicalName(pod),
+    canonicalRevision: canonicalRevision(pod),
+    status: 'Healthy',
+    ...(policies.length > 0 ? { authorizationPolicies: policies } : {}),
+    services: servicesOf(pod, plan.services),
+  };
+}
+
+function ztunnelWorkload(
+  plan: Plan,
+  node: Plan['nodes'][number],
+): Record<string, unknown> {
+  const name = node.ztunnelNetns.slice(0, -(MESH_NAMESPACE.length + 1));
+  return {
+    uid: workloadUid({ namespace: MESH_NAMESPACE, name }),
+    name,
+    namespace: MESH_NAMESPACE,
+    serviceAccount: 'ztunnel',
+    trustDomain: plan.trustDomain,
+    workloadIps: [node.ztunnelAddress],
+    protocol: 'TCP',
+    networkMode: 'Standard',
+    network: '',
+    node: node.name,
+    clusterId: CLUSTER,
+    workloadName: 'ztunnel',
+    workloadType: 'daemonset',
+    canonicalName: 'ztunnel',
+    canonicalRevision: 'latest',
+    status: 'Healthy',
+    services: {},
+  };
+}
+
+/** Istio's order (`pkg/model`, canonical service labels). */
+function canonicalName({ labels, workloadName }: PodPlan): string {
+  const keys = ['service.istio.io/canonical-name', 'app.kubernetes.io/name', 'app'];
+  return keys.map((key) => labels[key]).find((value) => value !== undefined) ?? workloadName;
+}
+
+function canonicalRevision({ labels }: PodPlan): string {
+  const keys = ['service.istio.io/canonical-revision', 'app.kubernetes.io/version', 'version'];
+  return keys.map((key) => labels[key]).find((value) => value !== undefined) ?? 'latest';
+}
+
+function servicesOf(
+  pod: PodPlan,
+  services: readonly ServicePlan[],
+): Record<string, ReadonlyMap<number, number>> {
+  const member = services.flatMap(({ namespace, hostname, endpoints }) =>
+    endpoints
+      .filter((endpoint) => endpoint.pod === pod.uid)
+      .map(({ ports }) => [`${namespace}/${hostname}`, numberKeys(ports)] as const),
+  );
+  return Object.fromEntries(member);
+}
+
+/** Ports stay numbers in YAML too: serde_yaml reads no quoted text as one. */
+function numberKeys(ports: Readonly<Record<number, number>>): ReadonlyMap<number, number> {
+  return new Map(Object.entries(ports).map(([port, target]) => [Number(port), target]));
+}
+
+function serviceEntry(service: ServicePlan): Record<string, unknown> {
+  const ports = service.ports.map(({ port, targetPort }) => [port, targetPort] as const);
+  return {
+    name: service.name,
+    namespace: service.namespace,
+    hostname: service.hostname,
+    vips: service.vip === undefined ? [] : [`/${service.vip}`],
+    ports: new Map(ports),
+    ipFamilies: 'IPv4',
+  };
+}
+
+/** Data-carrying enums go out as YAML tags, the only form serde_yaml reads. */
+function tagged(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(tagged);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value);
+  if ('tag' in value && entries.length <= 2) return taggedNode(value);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, tagged(inner)]));
+}
+
+function taggedNode({ tag, value }: { readonly tag: unknown; readonly value?: unknown }): unknown {
+  if (tag === 'Presence') {
+    const presence = new YAMLSeq();
+    presence.flow = true;
+    presence.tag = '!Presence';
+    return presence;
+  }
+  const scalar = new Scalar(value);
+  scalar.tag = `!${String(tag)}`;
+  return scalar;
+}
