@@ -558,7 +558,7 @@ t.test('watchConntrack() tells new, update and destroy with tuples, mark and NAT
 
 t.test('watchConntrack() reports an overrun of a tiny buffer', async (t) => {
   const netns = scratchNetns(t);
-  run(netns, 'iptables', '-w', '-t', 'nat', '-A', 'OUTPUT', '-p', 'udp', '-j', 'ACCEPT');
+  run(netns, 'iptables', '-w', '-A', 'OUTPUT', '-m', 'conntrack', '--ctstate', 'NEW');
   let overruns = 0;
   let seen = 0;
   const watch = watchConntrack({
