@@ -21,7 +21,10 @@ const NODE_LABELS: Readonly<Record<string, string>> = { 'kubernetes.io/os': 'lin
 
 const NAME: Place = { long: ['metadata', 'name'], short: [] };
 const NAMESPACE: Place = { long: ['metadata', 'namespace'], short: ['namespace'] };
-const ADDRESS: Place = { long: ['metadata', 'annotations', ADDRESS_ANNOTATION], short: ['address'] };
+const ADDRESS: Place = {
+  long: ['metadata', 'annotations', ADDRESS_ANNOTATION],
+  short: ['address'],
+};
 const CLUSTER_IP: Place = { long: ['spec', 'clusterIP'], short: ['clusterIP'] };
 
 /** Faults between objects: names used twice or never declared, addresses, ports, images. */
@@ -176,7 +179,7 @@ function checkSelector(placed: PlacedObject, deployment: Deployment): TopologyFa
 /** Address the annotation asks for; `undefined` without one. */
 export function requestedAddress(pod: Pod): string | undefined {
   const text = pod.metadata.annotations?.[ADDRESS_ANNOTATION];
-  return text === undefined ? undefined : /^\["([\d.]+)"\]$/.exec(text)?.[1] ?? '';
+  return text === undefined ? undefined : (/^\["([\d.]+)"\]$/.exec(text)?.[1] ?? '');
 }
 
 function checkAddress(placed: PlacedObject, pod: Pod, taken: Taken): TopologyFault[] {

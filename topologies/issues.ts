@@ -157,6 +157,7 @@ function knownKeys(schema: z.ZodType, path: Path): string[] {
 
 function unwrap(schema: z.ZodType): z.ZodType[] {
   if (schema instanceof z.ZodOptional) return unwrap(schema.unwrap() as z.ZodType);
-  if (schema instanceof z.ZodUnion) return schema.options.flatMap((one) => unwrap(one as z.ZodType));
+  if (schema instanceof z.ZodUnion)
+    return schema.options.flatMap((one) => unwrap(one as z.ZodType));
   return [schema];
 }

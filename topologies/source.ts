@@ -79,9 +79,10 @@ export function parseSource(text: string, file: string): Source {
 
 /** Data-carrying enums of ztunnel's file (serde_yaml): `!Exact x` becomes `{ tag, value }`. */
 const CUSTOM_TAGS: (ScalarTag | CollectionTag)[] = [
-  ...['Exact', 'Prefix', 'Suffix', 'Presence'].map(
-    (tag): ScalarTag => ({ tag: `!${tag}`, resolve: (value) => ({ tag, value }) }),
-  ),
+  ...['Exact', 'Prefix', 'Suffix', 'Presence'].map((tag): ScalarTag => ({
+    tag: `!${tag}`,
+    resolve: (value) => ({ tag, value }),
+  })),
   { tag: '!Presence', collection: 'seq', resolve: () => ({ tag: 'Presence', value: null }) },
 ];
 

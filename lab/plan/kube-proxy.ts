@@ -74,9 +74,7 @@ function filterTable(ports: readonly ServedPort[]): string[] {
     rules.push(`-A KUBE-SERVICES -d ${vip}/32 ${comment} ${to} ${port.port} ${reject}`);
     if (port.nodePort === undefined) continue;
     const local = '-m addrtype --dst-type LOCAL';
-    rules.push(
-      `-A KUBE-EXTERNAL-SERVICES ${comment} ${local} ${to} ${port.nodePort} ${reject}`,
-    );
+    rules.push(`-A KUBE-EXTERNAL-SERVICES ${comment} ${local} ${to} ${port.nodePort} ${reject}`);
   }
   const chains = ['KUBE-EXTERNAL-SERVICES', 'KUBE-FORWARD', 'KUBE-SERVICES'];
   return table('filter', ['INPUT', 'FORWARD', 'OUTPUT'], chains, rules);

@@ -8,7 +8,12 @@ import type { NodePlan, OutsidePlan, Plan, PodPlan, ServicePlan } from './plan.t
 
 /** What a word of a user names. */
 export type Party =
-  | { readonly kind: 'pod'; readonly netns: string; readonly address: string; readonly pod: PodPlan }
+  | {
+      readonly kind: 'pod';
+      readonly netns: string;
+      readonly address: string;
+      readonly pod: PodPlan;
+    }
   | {
       readonly kind: 'node';
       readonly netns: string;

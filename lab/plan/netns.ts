@@ -51,7 +51,10 @@ export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[]
 
 function fabricPorts(nodes: readonly NodePlan[]): { netns: string; port: string }[] {
   const ends = [...nodes.map(({ name }) => name), 'outside'];
-  const ports = linkNames('p-', ends.map((word) => ({ word, key: word })));
+  const ports = linkNames(
+    'p-',
+    ends.map((word) => ({ word, key: word })),
+  );
   return ends.map((netns, index) => ({ netns, port: ports[index]! }));
 }
 
@@ -145,7 +148,9 @@ function podNetns(
       { to: 'default', via: node.gateway, link: UPLINK },
     ],
     resolvConf:
-      searchNamespace === undefined ? NO_RESOLVER : resolvConfOfPod(searchNamespace, DNS_SERVICE_IP),
+      searchNamespace === undefined
+        ? NO_RESOLVER
+        : resolvConfOfPod(searchNamespace, DNS_SERVICE_IP),
     hosts: hostsOfPod(pod.netns, pod.address),
   };
 }

@@ -34,7 +34,10 @@ const DNS_POD: PodDraft = {
  * the topology's pods in file order. A pod without a wish goes to the next node in turn.
  * @throws {PlanError} LAB_PLAN_CONFLICT on addresses.
  */
-export function planPods(objects: readonly KubernetesObject[], nodes: readonly NodePlan[]): PodPlan[] {
+export function planPods(
+  objects: readonly KubernetesObject[],
+  nodes: readonly NodePlan[],
+): PodPlan[] {
   const drafts = [DNS_POD, ...objects.flatMap(draftsOf)];
   const placedOn = placeOnNodes(drafts, nodes);
   const addresses = assignAddresses(drafts, placedOn, nodes);
@@ -174,8 +177,7 @@ function assignAddresses(
     return pools.get(placedOn[index]!.name)!.reserve(address, nameOf(draft));
   });
   return drafts.map(
-    (draft, index) =>
-      wishes[index] ?? pools.get(placedOn[index]!.name)!.allocate(nameOf(draft)),
+    (draft, index) => wishes[index] ?? pools.get(placedOn[index]!.name)!.allocate(nameOf(draft)),
   );
 }
 

@@ -54,10 +54,7 @@ function podWorkload(plan: Plan, pod: PodPlan, isEnrolled: boolean): Record<stri
   };
 }
 
-function ztunnelWorkload(
-  plan: Plan,
-  node: Plan['nodes'][number],
-): Record<string, unknown> {
+function ztunnelWorkload(plan: Plan, node: Plan['nodes'][number]): Record<string, unknown> {
   const name = node.ztunnelNetns.slice(0, -(MESH_NAMESPACE.length + 1));
   return {
     uid: workloadUid({ namespace: MESH_NAMESPACE, name }),

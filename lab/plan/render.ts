@@ -1,0 +1,134 @@
+import { stringify } from 'yaml';
+import type { AppPlan, NetnsPlan, Plan, RoutePlan, VethPlan } from './plan.ts';
+
+/** The plan's objects as Kubernetes YAML, the short form written out; `kubectl apply` reads it. */
+export function renderObjects(plan: Plan): string {
+  return plan.objects.map((object) => stringify(object, { lineWidth: 0 })).join('---\n');
+}
+
+/**
+ * Every command the plan stands for, as a shell script: what a person would type to build the same
+ * lab by hand. The lab itself speaks netlink; what exists afterwards is the same. Names of netns are
+ * used as they are, so run it inside `unshare --mount --net` to leave the machine alone.
+ */
+export function renderCommands(plan: Plan): string {
+  return [
+    '#!/bin/sh',
+    'set -e',
+    `# ${plan.lab}: ${plan.nodes.length} nodes, ${plan.pods.length} pods, era ${plan.era}`,
+    ...plan.netns.flatMap(createNetns),
+    '',
+    '# Links',
+    ...plan.links.flatMap(createLink),
+    ...plan.netns.flatMap(configureNetns),
+    '',
+    '# Programs',
+    ...programs(plan),
+    '',
+  ].join('\n');
+}
+
+function createNetns(netns: NetnsPlan): string[] {
+  const entries = Object.entries(netns.sysctls).map(
+    ([key, value]) => `${inside(netns)} sysctl -qw ${quote(`${key}=${value}`)}`,
+  );
+  const optional = Object.entries(netns.sysctlsIfPresent ?? {}).map(
+    ([key, value]) => `${inside(netns)} sysctl -eqw ${quote(`${key}=${value}`)}`,
+  );
+  const bridges = netns.bridges.map(
+    ({ name }) => `ip -n ${netns.name} link add ${name} type bridge`,
+  );
+  return [
+    '',
+    `# ${titleOf(netns)}`,
+    `ip netns add ${netns.name}`,
+    ...entries,
+    ...optional,
+    `ip -n ${netns.name} link set lo up`,
+    ...bridges,
+  ];
+}
+
+function titleOf({ name, role, node }: NetnsPlan): string {
+  const titles = {
+    fabric: 'The switch between the nodes',
+    outside: 'The client outside the cluster',
+    node: `Node ${name}`,
+    ztunnel: `ztunnel of ${node}`,
+    pod: `Pod ${name} on ${node}`,
+  };
+  return titles[role];
+}
+
+function createLink({ a, b, mtuBytes }: VethPlan): string[] {
+  return [
+    `ip link add ${a.name} netns ${a.netns} mtu ${mtuBytes} address ${a.mac} type veth ` +
+      `peer name ${b.name} netns ${b.netns} mtu ${mtuBytes} address ${b.mac}`,
+  ];
+}
+
+function configureNetns(netns: NetnsPlan): string[] {
+  const ip = `ip -n ${netns.name}`;
+  const links = [...new Set(netns.addresses.map(({ link }) => link))];
+  return [
+    '',
+    `# ${titleOf(netns)}: addresses and routes`,
+    ...netns.bridges.flatMap(({ name, ports }) => [
+      ...ports.map((port) => `${ip} link set ${port} master ${name} up`),
+      `${ip} link set ${name} up`,
+    ]),
+    ...links.map((link) => `${ip} link set ${link} up`),
+    ...netns.addresses.map(({ link, address }) => `${ip} addr add ${address} dev ${link}`),
+    ...netns.routes.map((route) => `${ip} route add ${routeText(route)}`),
+    ...fileOf(`/etc/netns/${netns.name}/resolv.conf`, netns.resolvConf),
+    ...fileOf(`/etc/netns/${netns.name}/hosts`, netns.hosts),
+    ...restoreOf(netns),
+  ];
+}
+
+function routeText({ to, via, link, scope, source }: RoutePlan): string {
+  const parts = [to];
+  if (via !== undefined) parts.push('via', via);
+  parts.push('dev', link);
+  if (scope !== undefined) parts.push('scope', scope);
+  if (source !== undefined) parts.push('src', source);
+  return parts.join(' ');
+}
+
+function fileOf(path: string, text: string | undefined): string[] {
+  if (text === undefined) return [];
+  const directory = path.slice(0, path.lastIndexOf('/'));
+  return [`mkdir -p ${directory}`, `cat > ${path} <<'EOF'`, ...text.trimEnd().split('\n'), 'EOF'];
+}
+
+function restoreOf(netns: NetnsPlan): string[] {
+  if (!netns.restore) return [];
+  const rules = netns.restore.trimEnd().split('\n');
+  return [`${inside(netns)} iptables-restore <<'EOF'`, ...rules, 'EOF'];
+}
+
+/** Built-in programs have no command of their own, so they appear as comments. */
+function programs(plan: Plan): string[] {
+  const lines = [...plan.pods, plan.outside].flatMap(({ netns, apps }) =>
+    apps.map((app) => programText(netns, app)),
+  );
+  const ztunnels = plan.nodes.map(
+    ({ name, ztunnelNetns }) => `# ${ztunnelNetns}: ztunnel of ${name}; ${name}: its node agent`,
+  );
+  return [...ztunnels, ...lines];
+}
+
+function programText(netns: string, app: AppPlan): string {
+  if (app.kind !== 'command') return `# ${netns}: built-in ${app.kind} on port ${app.port}`;
+  const env = Object.entries(app.env).map(([key, value]) => quote(`${key}=${value}`));
+  const words = [...(env.length > 0 ? ['env', ...env] : []), ...app.argv.map(quote)];
+  return `ip netns exec ${netns} ${words.join(' ')} &`;
+}
+
+function inside({ name }: NetnsPlan): string {
+  return `ip netns exec ${name}`;
+}
+
+function quote(word: string): string {
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
