@@ -19,6 +19,8 @@ export interface RunFacts {
   readonly hasMarks: boolean;
   readonly snapLength: number;
   readonly interfaces: readonly InterfaceFacts[];
+  /** Who has which addresses: what names in expectations mean. */
+  readonly places: readonly Place[];
   /** Every TCP connection and UDP conversation, each once however many interfaces saw it. */
   readonly connections: readonly Connection[];
   /** One per request, in the order they were given. */
@@ -26,11 +28,26 @@ export interface RunFacts {
   readonly problems: readonly Problem[];
 }
 
+export interface Place {
+  /** `sleep`, `node1`, `outside`. */
+  readonly name: string;
+  readonly kind: 'pod' | 'node' | 'outside';
+  readonly namespace?: string;
+  readonly netns: string;
+  readonly node?: string;
+  /** Without prefix length, the main one first. */
+  readonly addresses: readonly string[];
+  /** SPIFFE URI that its certificate should carry; of pods. */
+  readonly identity?: string;
+}
+
 export interface InterfaceFacts {
   readonly netns: string;
   readonly name: string;
   readonly role: 'fabric' | 'node' | 'pod' | 'ztunnel' | 'outside' | 'unknown';
   readonly node?: string;
+  /** `netns/interface` at the other end of its link. */
+  readonly peer?: string;
   /** Path of its capture below the run directory. */
   readonly file: string;
   readonly frames: number;
@@ -108,9 +125,12 @@ export interface Sighting {
   readonly frameNumbers: readonly number[];
 }
 
-/** What decryption of a connection gave. `state` says how far it went, the rest what was read. */
+/**
+ * What decryption of a connection gave. `state` says how far it went, the rest what was read.
+ * `cleartext`: HTTP/2 with CONNECT streams and no TLS around it.
+ */
 export interface TlsFacts {
-  readonly state: 'decrypted' | 'no-keys' | 'wrong-keys' | 'incomplete';
+  readonly state: 'decrypted' | 'no-keys' | 'wrong-keys' | 'incomplete' | 'cleartext';
   readonly version?: string;
   readonly cipher?: string;
   readonly alpn?: string;

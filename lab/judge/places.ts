@@ -1,0 +1,63 @@
+import { splitAddress } from '../facts/address.ts';
+import type { InterfaceFacts, Leg, LegEnd, Place, RunFacts } from '../facts/facts.ts';
+
+/** The place a name in an expectation means: `sleep`, `demo/sleep`, `node1`, `outside`. */
+export function findPlace(facts: RunFacts, name: string): Place | undefined {
+  return facts.places.find(
+    (place) =>
+      place.name === name || (place.kind === 'pod' && `${place.namespace}/${place.name}` === name),
+  );
+}
+
+/** Addresses a name in an expectation stands for; an IP address stands for itself. */
+export function addressesOf(facts: RunFacts, name: string): readonly string[] {
+  return findPlace(facts, name)?.addresses ?? [name];
+}
+
+/** Name of the place that has this address; the address itself when nobody has it. */
+export function nameOf(facts: RunFacts, ip: string): string {
+  return facts.places.find((place) => place.addresses.includes(ip))?.name ?? ip;
+}
+
+/**
+ * Every interface a frame passes from one node to the other: their uplinks and the ports and
+ * bridges of the switch between them.
+ */
+export function linksBetween(facts: RunFacts, a: string, b: string): readonly InterfaceFacts[] {
+  const isEnd = (netns: string): boolean => netns === a || netns === b;
+  return facts.interfaces.filter((each) => {
+    if (each.name === 'lo') return false;
+    const peerNetns = each.peer?.slice(0, each.peer.lastIndexOf('/')) ?? '';
+    if (each.role === 'fabric') return each.peer === undefined || isEnd(peerNetns);
+    const peer = facts.interfaces.find((other) => `${other.netns}/${other.name}` === each.peer);
+    return isEnd(each.netns) && each.role === 'node' && peer?.role === 'fabric';
+  });
+}
+
+/** One leg in the notation of topologies: `ztunnel(node1) -> httpbin:15008 hbone`. */
+export function legText(facts: RunFacts, leg: Leg): string {
+  const to = leg.encapsulation === 'hbone' ? podOf(facts, leg.to) : endText(leg.to);
+  const port = splitAddress(leg.to.address).port;
+  return `${endText(leg.from)} -> ${to}:${port}${leg.encapsulation === 'hbone' ? ' hbone' : ''}`;
+}
+
+/** Whether a leg is the one that the notation's words name; a word may be the pod or the proxy. */
+export function isEnd(
+  facts: RunFacts,
+  end: LegEnd,
+  name: string,
+  node: string | undefined,
+): boolean {
+  if (node !== undefined && end.node !== node) return false;
+  if (name === 'ztunnel') return end.kind === 'ztunnel';
+  const place = findPlace(facts, name);
+  return end.netns === (place?.netns ?? name);
+}
+
+function endText(end: LegEnd): string {
+  return end.kind === 'ztunnel' && end.node !== undefined ? `ztunnel(${end.node})` : end.name;
+}
+
+function podOf(facts: RunFacts, end: LegEnd): string {
+  return facts.places.find(({ netns }) => netns === end.netns)?.name ?? end.name;
+}
