@@ -1,0 +1,151 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { NetlinkSocket } from '../../dataplane/kernel/netlink.ts';
+import { bindNetns, createNetns, withNetns } from '../../dataplane/kernel/netns.ts';
+import { listLinks } from '../../dataplane/kernel/rtnetlink-list.ts';
+import {
+  addAddress,
+  addRoute,
+  createBridge,
+  createVeth,
+  setLink,
+} from '../../dataplane/kernel/rtnetlink.ts';
+import type { EndpointPlan, NetnsPlan, Plan } from '../plan/plan.ts';
+import { LabError } from './errors.ts';
+import { netnsPath } from './paths.ts';
+import { runCaptured } from './run-captured.ts';
+
+const RESTORE_TIMEOUT_MS = 20_000;
+
+/** Descriptors of the lab's namespaces by name; whoever has them holds the namespaces. */
+export type NetnsTable = ReadonlyMap<string, number>;
+
+/**
+ * Makes every namespace of the plan, visible below /run/netns, with its sysctls set and loopback
+ * down. Sysctls come first, so that interfaces inherit them.
+ *
+ * @throws LabError LAB_BUILD_FAILED, {KernelError}
+ */
+export function createNamespaces(plan: Plan): NetnsTable {
+  const table = new Map<string, number>();
+  for (const netns of plan.netns) {
+    const fd = createNetns();
+    table.set(netns.name, fd);
+    bindNetns(fd, netnsPath(netns.name));
+    writeSysctls(netns, fd);
+  }
+  return table;
+}
+
+/**
+ * Makes all links, addresses and routes of the plan, everything up. One batch makes all veth pairs,
+ * two more per namespace do the rest.
+ *
+ * @throws LabError LAB_BUILD_FAILED, {NetlinkError}
+ */
+export function buildLinks(plan: Plan, table: NetnsTable): void {
+  using route = new NetlinkSocket({ protocol: 'route' });
+  const endOf = ({ netns, name, mac }: EndpointPlan, mtuBytes: number) => {
+    return { name, mac, mtuBytes, netns: fdOf(table, netns) };
+  };
+  route.request(
+    plan.links.map(({ a, b, mtuBytes }) => createVeth(endOf(a, mtuBytes), endOf(b, mtuBytes))),
+  );
+  for (const netns of plan.netns) configure(netns, fdOf(table, netns.name));
+}
+
+/**
+ * Loads the start-up rules of every namespace that has some, all at once.
+ *
+ * @throws LabError LAB_BUILD_FAILED with what iptables-restore said
+ */
+export async function restoreRules(plan: Plan, table: NetnsTable): Promise<void> {
+  const withRules = plan.netns.filter(({ restore }) => restore !== undefined && restore !== '');
+  await Promise.all(
+    withRules.map(async ({ name, restore }) => {
+      const argv = ['iptables-restore', '-w', '10'];
+      const netnsFd = fdOf(table, name);
+      const done = await runCaptured(argv, {
+        netnsFd,
+        input: restore,
+        timeoutMs: RESTORE_TIMEOUT_MS,
+      });
+      if (done.exitCode === 0) return;
+      throw new LabError(
+        'LAB_BUILD_FAILED',
+        `Cannot load the rules of "${name}": ${done.stderr.trim()}`,
+        { details: { ...done, argv, restore } },
+      );
+    }),
+  );
+}
+
+/** @throws LabError LAB_BUILD_FAILED for a namespace the plan does not have. */
+export function fdOf(table: NetnsTable, netns: string): number {
+  const fd = table.get(netns);
+  if (fd !== undefined) return fd;
+  throw new LabError('LAB_BUILD_FAILED', `Cannot find namespace "${netns}": the plan has none`);
+}
+
+/** Sysctls that read otherwise than the plan wants: `net.ipv4.ip_forward: 0, 1 wished`. */
+export function differingSysctls(netns: NetnsPlan, fd: number): string[] {
+  return withNetns(fd, () =>
+    Object.entries({ ...netns.sysctls, ...netns.sysctlsIfPresent }).flatMap(([key, wished]) => {
+      const seen = readSysctl(key);
+      if (seen === undefined && key in (netns.sysctlsIfPresent ?? {})) return [];
+      return seen === wished ? [] : [`${key}: ${seen ?? 'absent'}, ${wished} wished`];
+    }),
+  );
+}
+
+function configure(netns: NetnsPlan, fd: number): void {
+  using route = new NetlinkSocket({ protocol: 'route', netns: fd });
+  route.request(netns.bridges.map(({ name }) => createBridge({ name })));
+  const links = listLinks(route);
+  const indexOf = (name: string): number => {
+    const link = links.find((l) => l.name === name);
+    if (link) return link.index;
+    throw new LabError('LAB_BUILD_FAILED', `Cannot find link "${name}" in namespace "${netns.name}"`);
+  };
+  route.request([
+    ...netns.bridges.flatMap(({ name, ports }) =>
+      ports.map((port) => setLink(indexOf(port), { master: indexOf(name) })),
+    ),
+    ...netns.addresses.map(({ link, address }) => addAddress({ address, index: indexOf(link) })),
+    ...links
+      .filter(({ name, kind }) => name === 'lo' || kind === 'veth' || kind === 'bridge')
+      .map(({ index }) => setLink(index, { isUp: true })),
+    ...netns.routes.map(({ to, via, link, scope, source }) =>
+      addRoute({ to, via, index: indexOf(link), scope, source }),
+    ),
+  ]);
+}
+
+/** /proc/sys/net shows the namespace of the thread that opens a file. */
+function writeSysctls(netns: NetnsPlan, fd: number): void {
+  withNetns(fd, () => {
+    for (const [key, value] of Object.entries(netns.sysctls)) writeSysctl(netns.name, key, value);
+    for (const [key, value] of Object.entries(netns.sysctlsIfPresent ?? {})) {
+      if (readSysctl(key) !== undefined) writeSysctl(netns.name, key, value);
+    }
+  });
+}
+
+function writeSysctl(netns: string, key: string, value: string): void {
+  try {
+    writeFileSync(sysctlPath(key), value);
+  } catch (cause) {
+    throw new LabError('LAB_BUILD_FAILED', `Cannot set "${key}" to ${value} in "${netns}"`, { cause });
+  }
+}
+
+function readSysctl(key: string): string | undefined {
+  try {
+    return readFileSync(sysctlPath(key), 'utf8').trim().replaceAll(/\s+/g, ' ');
+  } catch {
+    return undefined;
+  }
+}
+
+function sysctlPath(key: string): string {
+  return `/proc/sys/${key.replaceAll('.', '/')}`;
+}

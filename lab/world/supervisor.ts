@@ -1,0 +1,91 @@
+/**
+ * Program: PID 1 of one lab, in PID, mount and network namespaces of its own.
+ *
+ *     supervisor <lab>      order (`StartOrder`) on standard input, progress on standard output
+ *
+ * However it ends, the kernel ends every program of the lab and frees every namespace.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { raiseFileLimit, setProcessName } from '../../dataplane/kernel/process.ts';
+import { createHandlers } from './control-handlers.ts';
+import { ControlServer } from './control-server.ts';
+import { errorToWire, LabError } from './errors.ts';
+import { JsonLines, toJsonLine } from './json-lines.ts';
+import { lockLab } from './lab-directory.ts';
+import { exists } from './launch.ts';
+import { OrphanReaper } from './orphan-reaper.ts';
+import { labPaths, type LabPaths } from './paths.ts';
+import type { StartLine, StartOrder } from './protocol.ts';
+import { enterSandbox } from './sandbox.ts';
+import { World } from './world.ts';
+
+/** Time for an answer to reach its client before everything ends. */
+const LAST_WORDS_MS = 20;
+
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+try {
+  await supervise(process.argv[2] ?? '');
+} catch (error) {
+  tell({ kind: 'failed', error: errorToWire(error) });
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  setTimeout(() => process.exit(1), LAST_WORDS_MS);
+}
+
+async function supervise(name: string): Promise<void> {
+  if (process.pid !== 1) throw new LabError('LAB_BUG', 'Cannot supervise: PID 1 of a namespace is wanted');
+  setProcessName('ambient-lab');
+  raiseFileLimit();
+  const paths = labPaths(name);
+  const order = await readOrder();
+  await takeOver(name, paths, order);
+  enterSandbox(order.plan, paths.directory);
+  using _reaper = new OrphanReaper();
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
+  const world = new World({
+    order,
+    paths,
+    onProgress: (progress) => tell({ kind: 'progress', progress }),
+  });
+  await using control = new ControlServer(createHandlers(world, end), { lab: name });
+  await world.start();
+  await control.listen(paths.control);
+  tell({ kind: 'ready' });
+  // Only `end` and the kernel end it from here on.
+  await new Promise<never>(() => {});
+}
+
+/** Afterwards the lab's directory is ours until we end, and holds nothing of a former one. */
+async function takeOver(name: string, paths: LabPaths, order: StartOrder): Promise<void> {
+  const lock = await lockLab(paths);
+  if (!lock) throw exists(name);
+  for (const file of [paths.control, paths.keys, paths.legs]) rmSync(file, { force: true });
+  writeFileSync(paths.plan, JSON.stringify(order.plan), { mode: 0o600 });
+}
+
+/** The first line of standard input. For a tied lab, the end of it is the end of the lab. */
+function readOrder(): Promise<StartOrder> {
+  const lines = new JsonLines();
+  return new Promise((resolve, reject) => {
+    let order: StartOrder | undefined;
+    process.stdin.on('data', (chunk: Buffer) => {
+      try {
+        order ??= lines.push(chunk)[0] as StartOrder | undefined;
+      } catch (error) {
+        reject(error as Error);
+      }
+      if (order) resolve(order);
+    });
+    process.stdin.on('end', () => {
+      if (order?.detached !== true) end();
+    });
+  });
+}
+
+function end(): void {
+  setTimeout(() => process.exit(0), LAST_WORDS_MS);
+}
+
+function tell(line: StartLine): void {
+  process.stdout.write(toJsonLine(line));
+}

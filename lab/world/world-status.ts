@@ -1,0 +1,28 @@
+import type { PodPlan } from '../plan/plan.ts';
+import type { LabStatus, PodStatus } from './lab.ts';
+import type { World } from './world.ts';
+
+/** What runs, with addresses and modes. */
+export function statusOf(world: World, isEnrolled: (uid: string) => boolean): LabStatus {
+  const { plan, state, startedNs, children } = world;
+  return {
+    name: plan.lab,
+    state,
+    topologyFile: plan.topologyFile,
+    era: plan.era,
+    startedNs: startedNs.toString(),
+    nodes: plan.nodes.map(({ name, address, podRange, ztunnelAddress }) => {
+      return { name, address, podRange, ztunnelAddress };
+    }),
+    pods: plan.pods.map((pod) => podStatus(pod, isEnrolled(pod.uid))),
+    processes: children.statuses(),
+  };
+}
+
+function podStatus(pod: PodPlan, enrolled: boolean): PodStatus {
+  const { uid, name, namespace, node, address, netns, system, apps } = pod;
+  const shown = apps.map((app) =>
+    app.kind === 'command' ? app.argv.join(' ') : `${app.kind}:${app.port}`,
+  );
+  return { uid, name, namespace, node, address, netns, system, enrolled, apps: shown };
+}
