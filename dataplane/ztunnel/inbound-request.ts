@@ -1,6 +1,7 @@
 import { type Endpoint, isIpv6, isLoopback, parseEndpoint } from './address.ts';
+import type { WorkloadIdentity } from './config.ts';
 import { OWN_PORTS, selfCall } from './outbound-plan.ts';
-import { ProxyError } from './proxy-error.ts';
+import { ProxyError, unknownLocalWorkload } from './proxy-error.ts';
 import type { MeshState } from './state/mesh-state.ts';
 import type { Service } from './state/service.ts';
 import type { GatewayAddress, Workload } from './state/workload.ts';
@@ -11,6 +12,7 @@ export interface InboundRequest {
   readonly state: MeshState;
   /** The workload this proxy runs for, undefined while unknown. */
   readonly local: Workload | undefined;
+  readonly identity: WorkloadIdentity;
   readonly connection: { readonly peer: Endpoint; readonly local: Endpoint };
   readonly method: string;
   readonly authority: string;
@@ -62,16 +64,11 @@ export function resolveInbound(request: InboundRequest): InboundTarget {
     const message = `no valid authority pseudo header: ${request.authority}`;
     throw refuse(400, 'bad-authority', message);
   }
-  if (!local) throw new InboundRefusal(503, workloadNotFound());
+  if (!local) throw new InboundRefusal(503, unknownLocalWorkload(request.identity));
   checkDestination(request, local, authority);
   const { port, service } = nextPort(request, local, authority);
   if (OWN_PORTS.includes(port)) throw new InboundRefusal(503, selfCall());
   return throughAppTunnel(request, local, authority, port, service);
-}
-
-function workloadNotFound(): ProxyError {
-  const message = 'connection closed due to policy rejection: workload not found';
-  return new ProxyError('unknown-workload', message);
 }
 
 function refuse(

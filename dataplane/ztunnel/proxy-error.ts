@@ -57,11 +57,17 @@ const OS_ERRORS: Readonly<Record<string, readonly [number, string]>> = {
   EHOSTUNREACH: [113, 'No route to host'],
 };
 
+interface SystemFault extends Error {
+  readonly code?: unknown;
+  readonly osCode?: unknown;
+  readonly errnoName?: unknown;
+}
+
 /** The symbolic errno (`ECONNREFUSED`) of a system error, looked for along its causes. */
 export function errnoName(error: unknown): string | undefined {
   for (let e = error, depth = 0; e instanceof Error && depth < 5; e = e.cause, depth++) {
-    const { code, osCode } = e as { code?: unknown; osCode?: unknown };
-    for (const name of [osCode, code]) {
+    const { code, osCode, errnoName: own } = e as SystemFault;
+    for (const name of [osCode, own, code]) {
       if (typeof name === 'string' && /^E[A-Z0-9]+$/.test(name)) return name;
     }
   }
@@ -75,23 +81,51 @@ export function osErrorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Failure to reach the next hop: `connection failed: Connection refused (os error 111)`. */
+/** A system error while carrying bytes or connecting: `io error: Broken pipe (os error 32)`. */
+export function ioError(cause: unknown): ProxyError {
+  return new ProxyError('io', `io error: ${reasonOf(cause)}`, { cause });
+}
+
+/** Failure to reach the app: `connection failed: Connection refused (os error 111)`. */
 export function connectionFailed(cause: unknown): ProxyError {
-  return new ProxyError('connection-failed', `connection failed: ${osErrorText(cause)}`, { cause });
+  return new ProxyError('connection-failed', `connection failed: ${reasonOf(cause)}`, { cause });
 }
 
-/** A tunnel's TCP connect that ran into its limit, worded with the usual reason for it. */
-export function hboneTimeout(cause: unknown): ProxyError {
+/** Failure to reach a tunnel endpoint by TCP; one that ran into its limit names the usual reason. */
+export function tunnelUnreachable(cause: unknown): ProxyError {
+  if (errnoName(cause) !== 'ETIMEDOUT') return ioError(cause);
   const hint = 'connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008';
-  return new ProxyError('connect-timeout', `${hint}: ${timeoutText(cause)}`, { cause });
+  return new ProxyError('connect-timeout', `${hint}: ${reasonOf(cause)}`, { cause });
 }
 
-/** A plain TCP connect that ran into its limit. */
-export function connectTimeout(cause: unknown): ProxyError {
-  return new ProxyError('connection-failed', `connection failed: ${timeoutText(cause)}`, { cause });
+/** The limit of 10 s on connects is the proxy's own (tokio's `Elapsed`), so no errno is shown. */
+function reasonOf(cause: unknown): string {
+  return errnoName(cause) === 'ETIMEDOUT' ? 'deadline has elapsed' : osErrorText(cause);
 }
 
-function timeoutText(cause: unknown): string {
-  // The limit of 10 s is the proxy's own, so there is no errno behind it (tokio's Elapsed).
-  return errnoName(cause) ? osErrorText(cause) : 'deadline has elapsed';
+/** The proxy lets go of a connection because it stops. */
+export function drained(): ProxyError {
+  return new ProxyError('drain', 'connection closed due to connection drain');
+}
+
+/** A live connection that a changed policy no longer allows. */
+export function policyChanged(): ProxyError {
+  return new ProxyError('policy-change', 'connection closed due to policy change');
+}
+
+/** A connection that policies refuse. */
+export function policyRejected(reason: string): ProxyError {
+  const message = `connection closed due to policy rejection: ${reason}`;
+  return new ProxyError('policy-rejection', message);
+}
+
+/** The proxy's own workload is not known to the mesh state. */
+export function unknownLocalWorkload(id: {
+  readonly name: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}): ProxyError {
+  const name = `${id.serviceAccount}.${id.namespace} (${id.name})`;
+  const message = `failed to fetch information about local workload: ${name}`;
+  return new ProxyError('unknown-workload', message);
 }

@@ -4,6 +4,8 @@ import { isVisibleTo, type Service, type ServiceEndpoint, serviceKey } from './s
 import type { StaticState } from './static-file.ts';
 import type { Workload } from './workload.ts';
 
+type WorkloadName = Readonly<Pick<Workload, 'name' | 'namespace' | 'serviceAccount'>>;
+
 /**
  * What the mesh looks like at one moment: workloads, services and policies with the indexes of
  * ztunnel's `src/state.rs`. Never changes; a new state is built whole and takes its place.
@@ -14,6 +16,7 @@ export class MeshState {
   readonly policies: ReadonlyMap<string, Policy>;
   /** Endpoints of services that are not known: `namespace/hostname` → uid → endpoint. */
   readonly stagedServices: ReadonlyMap<string, ReadonlyMap<string, ServiceEndpoint>>;
+  readonly #workloadsByName = new Map<string, Workload[]>();
   readonly #workloadByIp = new Map<string, Workload>();
   readonly #workloadsByHostname = new Map<string, Workload[]>();
   readonly #servicesByVip = new Map<string, Service[]>();
@@ -81,18 +84,9 @@ export class MeshState {
   }
 
   /** The workload a proxy runs for: by name, namespace and service account, on that node if given. */
-  localWorkload(
-    id: Readonly<Pick<Workload, 'name' | 'namespace' | 'serviceAccount'>>,
-    node: string | undefined,
-  ): Workload | undefined {
-    for (const workload of this.workloads.values()) {
-      const isSame =
-        workload.name === id.name &&
-        workload.namespace === id.namespace &&
-        workload.serviceAccount === id.serviceAccount;
-      if (isSame && (node === undefined || workload.node === node)) return workload;
-    }
-    return undefined;
+  localWorkload(id: WorkloadName, node: string | undefined): Workload | undefined {
+    const same = this.#workloadsByName.get(nameKey(id));
+    return same?.find((workload) => node === undefined || workload.node === node);
   }
 
   #serviceByRange(network: string, ip: string, clientNamespace: string): Service | undefined {
@@ -110,6 +104,7 @@ export class MeshState {
   }
 
   #indexWorkload(workload: Workload): void {
+    push(this.#workloadsByName, nameKey(workload), workload);
     if (workload.hostname) push(this.#workloadsByHostname, workload.hostname, workload);
     if (workload.networkMode === 'HostNetwork') return;
     for (const ip of workload.workloadIps) {
@@ -142,6 +137,10 @@ export function pickService(
     visible.findLast((service) => service.canonical) ??
     visible[0]
   );
+}
+
+function nameKey({ namespace, name, serviceAccount }: WorkloadName): string {
+  return `${namespace}/${name}/${serviceAccount}`;
 }
 
 /** Several workloads may share an address: pods win, then those that speak HBONE. */

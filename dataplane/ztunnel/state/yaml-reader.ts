@@ -116,13 +116,27 @@ export class YamlValue {
 /** Parses one YAML document without merge keys or aliases. @throws StaticFileError with the place. */
 export function parseYaml(file: string, text: string): YamlValue {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseText(file, text, lines);
   const fault = document.errors[0];
   if (fault) {
     const { line, col } = lines.linePos(fault.pos[0]);
     throw new StaticFileError(file, { line, column: col }, fault.message, fault);
   }
   return new YamlValue(file, '', document.contents, lines, 0);
+}
+
+function parseText(
+  file: string,
+  text: string,
+  lines: LineCounter,
+): ReturnType<typeof parseDocument> {
+  try {
+    return parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  } catch (cause) {
+    // The parser recurses: thousands of open brackets end in a RangeError.
+    const fault = cause instanceof Error ? cause.message : String(cause);
+    throw new StaticFileError(file, undefined, fault, cause);
+  }
 }
 
 function suggestion(name: string, known: readonly string[]): string {
