@@ -1,6 +1,6 @@
 /**
  * A fault of a living world that a caller acts on. Codes: LAB_EXISTS, LAB_NOT_RUNNING,
- * LAB_UNKNOWN_TARGET, LAB_BAD_NAME, LAB_BAD_REQUEST, LAB_NOT_ROOT, LAB_PROGRAM_MISSING,
+ * LAB_BAD_NAME, LAB_NOT_ROOT, LAB_PROGRAM_MISSING,
  * LAB_SUPERVISOR_DIED, LAB_START_FAILED, LAB_BUILD_FAILED, LAB_READBACK_DIFFERS,
  * LAB_PROCESS_EXITED, LAB_ENROL_FAILED, LAB_NOT_READY, LAB_PROTOCOL, LAB_BUSY.
  */
@@ -42,7 +42,9 @@ export function errorToWire(error: unknown): ErrorOnTheWire {
   }
   if (!(error instanceof Error)) return { code: 'LAB_BUG', message: String(error) };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'LAB_BUG';
-  return { code, message: withCause(error.message, error.cause), stack: error.stack };
+  const suggestion = 'suggestion' in error ? error.suggestion : undefined;
+  const hint = typeof suggestion === 'string' ? `Did you mean "${suggestion}"?` : undefined;
+  return { code, message: withCause(error.message, error.cause), hint, stack: error.stack };
 }
 
 /** The error a client throws for what the supervisor answered. */

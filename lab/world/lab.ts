@@ -14,9 +14,11 @@ export interface Lab extends AsyncDisposable {
   readonly plan: Plan;
   /** The lab's directory on the machine: lock, control socket, plan, log, key log, leg log. */
   readonly directory: string;
+  /** Pid of the lab's PID 1 as this process's PID namespace counts; told by the kernel. */
+  readonly supervisorPid: number;
   status(): Promise<LabStatus>;
   /**
-   * Runs a program in the namespaces of a pod, a node, `outside` or `ztunnel/<node>`, with the
+   * Runs a program in the namespaces of a pod, a node, `outside` or `ztunnel-<node>`, with the
    * resolv.conf of that place. Resolves to its exit code (128 + n for signal n); 125–127 are ours:
    * could not enter, not executable, not found.
    */

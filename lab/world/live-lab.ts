@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Recording } from '../capture/layout.ts';
+import { findParty } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { ControlClient } from './control-client.ts';
@@ -18,7 +19,6 @@ import type {
 } from './lab.ts';
 import { untilDead, type LaunchedSupervisor } from './launch.ts';
 import type { LabPaths } from './paths.ts';
-import { resolveTarget } from './target.ts';
 
 const DOWN_TIMEOUT_MS = 10_000;
 
@@ -59,7 +59,7 @@ export class LiveLab implements Lab {
     argv: readonly string[],
     options: ExecOptions = {},
   ): readonly string[] {
-    const { netns } = resolveTarget(this.plan, target);
+    const { netns } = findParty(this.plan, target);
     return enterArgv(this.#control.supervisorPid, netns, argv, options);
   }
 
@@ -69,6 +69,10 @@ export class LiveLab implements Lab {
 
   leave(pod: string): Promise<EnrolResult> {
     return this.#control.call('leave', { pod });
+  }
+
+  get supervisorPid(): number {
+    return this.#control.supervisorPid;
   }
 
   async startCapture(directory: string, options: CaptureStartOptions = {}): Promise<void> {

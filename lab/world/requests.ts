@@ -1,16 +1,14 @@
 import { realtimeNs } from '../../dataplane/kernel/process.ts';
-import { parseRequestTarget, type RequestTarget } from '../../topologies/request-target.ts';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
+import { findParty, resolveTarget, type Party, type ResolvedTarget } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { EchoReport } from './apps/echo-client.ts';
 import { createCanary } from './canary.ts';
 import { curlArgv, readCurl } from './curl.ts';
-import { LabError } from './errors.ts';
 import type { RequestOptions, RequestReport } from './lab.ts';
 import type { Observations } from './observations.ts';
 import { programArgv } from './programs.ts';
 import { runCaptured, type Captured } from './run-captured.ts';
-import { resolvePod, resolveTarget, type Target } from './target.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** A client that outlives its own time limit by this is killed. */
@@ -35,7 +33,7 @@ type ClientReport = Omit<
  * Makes one request of a scenario with a real client program in the place it comes from: curl, or
  * our echo client for tcp and udp. Never throws for how the request ends.
  *
- * @throws LabError LAB_UNKNOWN_TARGET, LAB_BAD_REQUEST
+ * @throws {PlanError} LAB_BAD_TARGET, LAB_UNKNOWN_POD, LAB_UNKNOWN_NODE, LAB_UNKNOWN_SERVICE
  */
 export async function makeRequest(
   plan: Plan,
@@ -43,13 +41,11 @@ export async function makeRequest(
   request: ScenarioRequest,
   options: RequestOptions = {},
 ): Promise<RequestReport> {
-  const from = resolveTarget(plan, request.from);
-  const target = parseRequestTarget(request.to);
-  if (typeof target === 'string') throw new LabError('LAB_BAD_REQUEST', target);
-  const host = hostOf(plan, from, target);
+  const from = findParty(plan, request.from);
+  const target = resolveTarget(plan, request.to, from);
   const canary = createCanary();
   const startedNs = realtimeNs();
-  const report = await runClient(from, target, host, canary, options);
+  const report = await runClient(from, target, canary, options);
   const endedNs = realtimeNs();
   const seen = await observations.waitFor(canary, report.outcome === 'ok' ? OBSERVATION_WAIT_MS : 0);
   return {
@@ -67,33 +63,9 @@ export async function makeRequest(
   };
 }
 
-/** The name or address that the client program is given. */
-function hostOf(plan: Plan, from: Target, { host }: RequestTarget): string {
-  switch (host.kind) {
-    case 'name':
-      return host.name;
-    case 'address':
-      return host.address;
-    case 'pod':
-      return resolvePod(plan, host.pod).address;
-    case 'node':
-      return addressOf(resolveTarget(plan, host.node));
-    case 'outside':
-      return plan.outside.address;
-    case 'self':
-      return addressOf(from);
-  }
-}
-
-function addressOf(target: Target): string {
-  if (target.address !== undefined) return target.address;
-  throw new LabError('LAB_BAD_REQUEST', `Cannot request "${target.netns}": it has no address`);
-}
-
 async function runClient(
-  from: Target,
-  target: RequestTarget,
-  host: string,
+  from: Party,
+  target: ResolvedTarget,
   canary: string,
   options: RequestOptions,
 ): Promise<ClientReport> {
@@ -101,13 +73,22 @@ async function runClient(
   const inside = ['ip', 'netns', 'exec', from.netns];
   const limits = { timeoutMs: timeoutMs + GRACE_MS };
   if (target.scheme === 'http') {
-    const url = `http://${host}:${target.port}${target.path}`;
-    const argv = curlArgv(url, canary, timeoutMs, options.curl ?? []);
+    const argv = curlArgv(target.url, canary, timeoutMs, [
+      ...resolveArgs(target),
+      ...(options.curl ?? []),
+    ]);
     return readCurl(await runCaptured([...inside, ...argv], limits));
   }
-  const port = String(target.port);
-  const client = ['client', target.scheme, host, port, canary, String(timeoutMs)];
+  const { scheme, port } = target;
+  const host = target.address ?? target.authority.slice(0, -`:${port}`.length);
+  const client = ['client', scheme, host, String(port), canary, String(timeoutMs)];
   return readEcho(await runCaptured([...inside, ...programArgv('app-host'), ...client], limits));
+}
+
+/** Nodes and the client outside have no cluster DNS: a name comes with its address. */
+function resolveArgs({ address, authority }: ResolvedTarget): readonly string[] {
+  const isName = address !== undefined && !authority.startsWith(`${address}:`);
+  return isName ? ['--resolve', `${authority}:${address}`] : [];
 }
 
 function readEcho(done: Captured): ClientReport {
