@@ -141,7 +141,9 @@ function legProblem(text: string, world: World): Problem | undefined {
 function legParty(name: string, world: World): Problem | undefined {
   if (name === 'ztunnel' || parseIpv4(name) !== undefined) return undefined;
   if (world.pods.some(({ workloadName }) => workloadName === name)) return undefined;
-  return partyProblem(name, world);
+  const problem = partyProblem(name, world);
+  if (problem === undefined || problem.suggestion !== undefined) return problem;
+  return { ...problem, suggestion: nearest(name, ['ztunnel']) };
 }
 
 function netnsProblem(netns: string, world: World): Problem | undefined {

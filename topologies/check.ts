@@ -1,6 +1,6 @@
 import { ADDRESS_ANNOTATION } from './expand.ts';
 import type { TopologyFault } from './errors.ts';
-import { KNOWN_IMAGE_NAMES, programOf } from './images.ts';
+import { KNOWN_IMAGE_NAMES, programOf, repositoryOf } from './images.ts';
 import { contains, parseCidr, parseIpv4 } from './ipv4.ts';
 import { describe } from './issues.ts';
 import { nearest } from './nearest.ts';
@@ -161,7 +161,7 @@ function unknownImage(placed: PlacedObject, container: Container, path: Path): T
   const message =
     `Unknown image "${image}": nothing is pulled, want a "command" of this machine ` +
     `or one of ${KNOWN_IMAGE_NAMES.join(', ')}`;
-  const suggestion = nearest(image, KNOWN_IMAGE_NAMES);
+  const suggestion = nearest(repositoryOf(image), KNOWN_IMAGE_NAMES);
   return faultAt(placed, { long: path, short: [] }, message, { suggestion });
 }
 
@@ -221,6 +221,10 @@ function checkService(placed: PlacedObject, service: Service, taken: Taken): Top
     seen.add(key);
     if (port.nodePort === undefined) continue;
     const place = { long: [...long, 'nodePort'], short: ['nodePort'] };
+    if (service.spec.type !== 'NodePort') {
+      faults.push(faultAt(placed, place, 'A "nodePort" wants "type: NodePort"'));
+      continue;
+    }
     faults.push(...checkNodePort(placed, place, port.nodePort, port.protocol ?? 'TCP', taken));
   }
   return faults;

@@ -3,7 +3,7 @@ import { checkObjects } from './check.ts';
 import { checkScenarios } from './check-scenarios.ts';
 import { checkShortForm } from './check-short-form.ts';
 import { DEFAULT_ERA_NAME } from './era.ts';
-import { TopologyError, type TopologyFault } from './errors.ts';
+import { formatFault, TopologyError, type TopologyFault } from './errors.ts';
 import { expandShortForm } from './expand.ts';
 import { checkShape } from './issues.ts';
 import { readManifests, readText } from './manifests.ts';
@@ -118,5 +118,6 @@ function invalid(faults: readonly TopologyFault[]): TopologyError {
   const files = new Map([...new Set(faults.map(({ file }) => file))].map((file, i) => [file, i]));
   const order = (a: TopologyFault, b: TopologyFault): number =>
     files.get(a.file)! - files.get(b.file)! || a.line - b.line || a.column - b.column;
-  return new TopologyError('TOPOLOGY_INVALID', [...faults].sort(order));
+  const once = new Map(faults.map((fault) => [formatFault(fault), fault]));
+  return new TopologyError('TOPOLOGY_INVALID', [...once.values()].sort(order));
 }

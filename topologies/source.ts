@@ -61,7 +61,13 @@ export function parseSource(text: string, file: string): Source {
   const documents: SourceDocument[] = [];
   for (const document of parsed) {
     const problems = [...document.errors, ...document.warnings];
-    faults.push(...problems.map((problem) => at(problem.pos[0], [], sentence(problem.message))));
+    for (const problem of problems) {
+      const message =
+        problem.code === 'DUPLICATE_KEY'
+          ? `Key ${keyAt(text, problem.pos[0])} is given twice`
+          : sentence(problem.message);
+      faults.push(at(problem.pos[0], [], message));
+    }
     if (problems.length > 0) continue;
     const value = toPlain(document);
     if (typeof value === 'string') {
@@ -135,6 +141,12 @@ function keyText(key: unknown): string | undefined {
 
 function startOf(node: unknown): number | undefined {
   return isNode(node) ? node.range?.[0] : undefined;
+}
+
+/** The key as it is written there, in quotes. */
+function keyAt(text: string, offset: number): string {
+  const match = /^["']?([^\s:"',{}[\]]{1,80})/.exec(text.slice(offset, offset + 100));
+  return match ? `"${match[1]}"` : 'of a mapping';
 }
 
 /** First line of the parser's message, in the house's form. */

@@ -1,5 +1,6 @@
 export type PlanErrorCode =
   | 'LAB_PLAN_CONFLICT'
+  | 'LAB_UNKNOWN_ERA'
   | 'LAB_UNKNOWN_POD'
   | 'LAB_AMBIGUOUS_POD'
   | 'LAB_UNKNOWN_NODE'

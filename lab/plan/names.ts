@@ -62,7 +62,8 @@ export function findNode(plan: Plan, word: string): NodePlan {
 }
 
 /**
- * What a word names: a node, `outside`, `fabric`, `ztunnel(node1)` or `ztunnel-node1`, else a pod.
+ * What a word names: a node, `outside`, `fabric`, `ztunnel/node1`, `ztunnel(node1)` or `ztunnel-node1`,
+ * else a pod.
  * Names of netns (`sleep.demo`) are words too.
  * @throws {PlanError} LAB_UNKNOWN_POD, LAB_AMBIGUOUS_POD.
  */
@@ -76,7 +77,10 @@ export function findParty(plan: Plan, word: string): Party {
   if (word === 'fabric') return { kind: 'fabric', netns: 'fabric' };
   const ztunnel = plan.nodes.find(
     ({ name, ztunnelNetns }) =>
-      word === `ztunnel(${name})` || word === `ztunnel-${name}` || word === ztunnelNetns,
+      word === `ztunnel(${name})` ||
+      word === `ztunnel/${name}` ||
+      word === `ztunnel-${name}` ||
+      word === ztunnelNetns,
   );
   if (ztunnel) {
     const { ztunnelNetns: netns, ztunnelAddress: address } = ztunnel;

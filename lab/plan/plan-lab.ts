@@ -1,6 +1,8 @@
-import type { Era } from '../../dataplane/redirect/era.ts';
+import { ERAS, type Era } from '../../dataplane/redirect/era.ts';
+import { nearest } from '../../topologies/nearest.ts';
 import type { Topology } from '../../topologies/topology.ts';
 import { OUTSIDE_ADDRESS, planNodes } from './addressing.ts';
+import { PlanError } from './errors.ts';
 import { planNetns } from './netns.ts';
 import type { OutsidePlan, Plan } from './plan.ts';
 import { namedPortsOf, planPods } from './pods.ts';
@@ -9,16 +11,16 @@ import { DNS_SERVICE_IP, planServices } from './services.ts';
 export interface PlanOptions {
   /** Name of the lab; the topology's own when absent. */
   readonly lab?: string;
-  /** Era to build instead of the topology's. */
-  readonly eraOverride?: Era;
+  /** Era instead of the topology's. */
+  readonly era?: string;
   /** Whether ztunnel answers DNS, instead of what the topology says. */
-  readonly dnsCaptureOverride?: boolean;
+  readonly dnsCapture?: boolean;
 }
 
 /**
  * Decides every name, address, route, rule and process of a lab. The same topology gives the same
  * plan, byte for byte, on every machine.
- * @throws {PlanError} LAB_PLAN_CONFLICT when addresses collide or run out.
+ * @throws {PlanError} LAB_PLAN_CONFLICT when addresses collide or run out, LAB_UNKNOWN_ERA.
  */
 export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   const { objects } = topology;
@@ -28,8 +30,8 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   return {
     lab: options.lab ?? topology.name,
     topologyFile: topology.file,
-    era: options.eraOverride ?? topology.era,
-    dnsCapture: options.dnsCaptureOverride ?? topology.dnsCapture,
+    era: options.era === undefined ? topology.era : eraOf(options.era),
+    dnsCapture: options.dnsCapture ?? topology.dnsCapture,
     clusterDomain: 'cluster.local',
     trustDomain: 'cluster.local',
     dnsServiceIp: DNS_SERVICE_IP,
@@ -55,3 +57,10 @@ const OUTSIDE: OutsidePlan = {
     { kind: 'udp-echo', port: 9000 },
   ],
 };
+
+function eraOf(name: string): Era {
+  const era = ERAS.find((one) => one === name);
+  if (era !== undefined) return era;
+  const message = `Cannot plan era "${name}": want one of ${ERAS.join(', ')}`;
+  throw new PlanError('LAB_UNKNOWN_ERA', name, message, nearest(name, ERAS));
+}
