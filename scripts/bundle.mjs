@@ -38,7 +38,9 @@ await build({
   logLevel: 'warning',
   external: ['cpu-features', '*.node'],
   // Bundled CommonJS libraries call require; an ES module has none.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
 });
 writeFileSync(join(FRESH, '.stamp'), '');
 rmSync(OUT, { recursive: true, force: true });

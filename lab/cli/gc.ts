@@ -17,14 +17,12 @@ export function addGc(program: Command, context: CommandContext): void {
     .action(async (options: { dryRun?: boolean; json?: boolean }) => {
       requireRoot('gc');
       const isDry = options.dryRun === true;
-      const removed = await gc({ dryRun: isDry });
+      const removed = gc({ dryRun: isDry });
       const output = context.output(options.json === true);
       if (removed.length === 0 && !output.json) return;
       const verb = isDry ? 'Would remove' : 'Removed';
       output.result({ dryRun: isDry, removed }, () =>
-        removed
-          .map((entry) => `${verb} ${entry.directory} of the dead lab ${entry.name}`)
-          .join('\n'),
+        removed.map((name) => `${verb} what is left of the dead lab ${name}`).join('\n'),
       );
     });
 }

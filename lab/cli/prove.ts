@@ -3,7 +3,7 @@ import { proveMtls } from '../judge/prove-mtls.ts';
 import { exitCodeOf } from '../judge/verdict.ts';
 import type { Plan } from '../plan/plan.ts';
 import { renderLadder } from '../report/ladder.ts';
-import { resolvePod } from '../world/target.ts';
+import { findPod } from '../plan/names.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError } from './exit.ts';
 import { observeOne, oneRequest } from './trace.ts';
@@ -55,7 +55,7 @@ export function addProve(program: Command, context: CommandContext): void {
 /** A pod's name stands for the first app that it serves. */
 function urlOf(to: string, plan: Plan): string {
   if (to.includes('://')) return to;
-  const pod = resolvePod(plan, to);
+  const pod = findPod(plan, to);
   const app = pod.apps.find(({ kind }) => kind === 'http' || kind === 'tcp-echo');
   if (app === undefined || app.kind === 'command') {
     throw new CommandError(

@@ -8,7 +8,7 @@ import { runProgram } from '../hosts/run.ts';
 import type { Plan } from '../plan/plan.ts';
 import { LabError } from '../world/errors.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
-import { resolveTarget } from '../world/target.ts';
+import { findParty } from '../plan/names.ts';
 
 /** The rules of one place in a running lab, as the kernel tells them, and what we know of them. */
 export interface RulesReading {
@@ -76,12 +76,12 @@ interface Place {
 }
 
 function placeOf(plan: Plan, status: LabStatus, text: string): Place {
-  const target = resolveTarget(plan, text);
-  switch (target.kind) {
+  const party = findParty(plan, text);
+  switch (party.kind) {
     case 'node':
       return { role: 'node', enrolled: false };
     case 'pod': {
-      const pod = status.pods.find(({ uid }) => uid === target.pod.uid);
+      const pod = status.pods.find(({ uid }) => uid === party.pod.uid);
       return { role: 'pod', enrolled: pod?.enrolled ?? false };
     }
     case 'ztunnel':
