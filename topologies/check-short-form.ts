@@ -1,17 +1,9 @@
 import type { TopologyFault } from './errors.ts';
 import { overlaps, parseCidr, type Ipv4Range } from './ipv4.ts';
 import { nearest } from './nearest.ts';
+import { RESERVED_RANGES } from './ranges.ts';
 import type { TopologyInput } from './schema.ts';
 import type { SourceDocument } from './source.ts';
-
-/** Ranges the lab uses itself: the fabric between nodes and the services. */
-export const FABRIC_RANGE = '172.18.0.0/16';
-const RESERVED_RANGES: Readonly<Record<string, string>> = {
-  [FABRIC_RANGE]: "the nodes' own network",
-  '10.96.0.0/16': 'the addresses of services',
-  '127.0.0.0/8': 'loopback',
-  '169.254.0.0/16': 'link-local addresses',
-};
 
 /** Names that words of scenarios and commands mean something else by. */
 const RESERVED_NODE_NAMES = ['fabric', 'outside', 'self', 'ztunnel', 'all'];

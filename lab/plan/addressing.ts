@@ -1,11 +1,10 @@
-import { FABRIC_RANGE } from '../../topologies/check-short-form.ts';
 import { contains, formatIpv4, overlaps, parseCidr, parseIpv4 } from '../../topologies/ipv4.ts';
+import { FABRIC_RANGE } from '../../topologies/ranges.ts';
 import type { TopologyNode } from '../../topologies/topology.ts';
 import { PlanError } from './errors.ts';
 import type { NodePlan } from './plan.ts';
 
-/** Network between the nodes; node N, counted from 1, is 172.18.0.N. */
-export { FABRIC_RANGE };
+/** Prefix length of `FABRIC_RANGE`. */
 export const FABRIC_PREFIX = 16;
 /** The client outside the cluster, far from the nodes' numbers. */
 export const OUTSIDE_ADDRESS = '172.18.255.2';
@@ -31,7 +30,7 @@ export function planNodes(nodes: readonly TopologyNode[]): NodePlan[] {
     const { first } = parseCidr(podRange)!;
     return {
       name: node.name,
-      address: formatIpv4(parseIpv4('172.18.0.0')! + index + 1),
+      address: formatIpv4(parseCidr(FABRIC_RANGE)!.first + index + 1),
       podRange,
       gateway: formatIpv4(first + 1),
       ztunnelNetns: `ztunnel-${node.name}.${MESH_NAMESPACE}`,

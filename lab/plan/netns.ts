@@ -1,9 +1,9 @@
+import { DNS_SERVICE_IP, SERVICE_RANGE } from '../../topologies/ranges.ts';
 import { FABRIC_PREFIX, MESH_NAMESPACE, OUTSIDE_ADDRESS } from './addressing.ts';
 import { linkNames, macOf } from './hash.ts';
 import { renderKubeProxy } from './kube-proxy.ts';
 import type { NetnsPlan, NodePlan, PodPlan, RoutePlan, ServicePlan, VethPlan } from './plan.ts';
 import { hostsOfMachine, hostsOfPod, NO_RESOLVER, resolvConfOfPod } from './resolver.ts';
-import { DNS_SERVICE_IP, SERVICE_RANGE } from './services.ts';
 import { sysctlsIfPresent, sysctlsOf } from './sysctls.ts';
 
 const MTU_BYTES = 1500;

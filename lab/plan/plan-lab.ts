@@ -1,12 +1,13 @@
 import { ERAS, type Era } from '../../dataplane/redirect/era.ts';
 import { nearest } from '../../topologies/nearest.ts';
+import { DNS_SERVICE_IP } from '../../topologies/ranges.ts';
 import type { Topology } from '../../topologies/topology.ts';
 import { OUTSIDE_ADDRESS, planNodes } from './addressing.ts';
 import { PlanError } from './errors.ts';
 import { planNetns } from './netns.ts';
 import type { OutsidePlan, Plan } from './plan.ts';
 import { namedPortsOf, planPods } from './pods.ts';
-import { DNS_SERVICE_IP, planServices } from './services.ts';
+import { planServices } from './services.ts';
 
 export interface PlanOptions {
   /** Name of the lab; the topology's own when absent. */

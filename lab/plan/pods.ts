@@ -1,4 +1,4 @@
-import { requestedAddress } from '../../topologies/check.ts';
+import { requestedAddress } from '../../topologies/check-addresses.ts';
 import { DATAPLANE_MODE_LABEL } from '../../topologies/expand.ts';
 import { programOf } from '../../topologies/images.ts';
 import type { Container, KubernetesObject, Pod, PodSpec } from '../../topologies/objects.ts';

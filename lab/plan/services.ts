@@ -1,11 +1,9 @@
-import { DNS_SERVICE_IP, NODE_PORT_RANGE, SERVICE_RANGE } from '../../topologies/check.ts';
 import { formatIpv4, parseCidr } from '../../topologies/ipv4.ts';
 import type { KubernetesObject, Service, ServicePort } from '../../topologies/objects.ts';
+import { DNS_SERVICE_IP, NODE_PORT_RANGE, SERVICE_RANGE } from '../../topologies/ranges.ts';
 import { CLUSTER_DOMAIN } from '../../topologies/service-names.ts';
 import { PlanError } from './errors.ts';
 import type { EndpointOfService, PodPlan, ServicePlan, ServicePortPlan } from './plan.ts';
-
-export { DNS_SERVICE_IP, SERVICE_RANGE };
 
 const DNS_SERVICE: Service = {
   apiVersion: 'v1',
