@@ -201,8 +201,18 @@ export interface Leg {
   /** Where the client of this leg wanted to go, when a redirect or DNAT changed it. */
   readonly wanted?: string;
   readonly startedNs: string;
+  /**
+   * When the request passed each sighting of the connection, in their order: the first frame of the
+   * connection, or the one that carried this stream's CONNECT. Absent where it was not captured.
+   */
+  readonly passages: readonly (Passage | undefined)[];
   /** This request's stream was not the first of the tunnel: no hand-shake was paid for it. */
   readonly reused: boolean;
+}
+
+export interface Passage {
+  readonly timeNs: string;
+  readonly frame: number;
 }
 
 export interface LegEnd {

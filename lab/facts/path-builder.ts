@@ -71,6 +71,7 @@ export class PathBuilder {
       ...(stream && { hbone: hboneOf(connection, stream) }),
       ...(wanted !== served && { wanted }),
       startedNs: stream?.startedNs ?? connection.startedNs,
+      passages: this.#context.passages(connection, stream?.stream),
       reused: stream !== undefined && isReused(connection, stream),
     });
   }

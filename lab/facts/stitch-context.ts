@@ -1,7 +1,7 @@
 import type { ConnectionIndex, LegRecordIndex } from './connection-index.ts';
 import type { ConntrackIndex } from './conntrack-index.ts';
 import { dialled } from './dialled.ts';
-import type { CanaryFacts, Connection } from './facts.ts';
+import type { CanaryFacts, Connection, Passage } from './facts.ts';
 import type { NetnsMap } from './netns-map.ts';
 
 /** All that a path may be stitched from. */
@@ -14,6 +14,8 @@ export interface StitchContext {
   readonly canariesOn: (connection: Connection) => ReadonlySet<string>;
   /** Canaries in the decrypted data of a stream of a connection. */
   readonly canariesIn: (connection: Connection, stream: number) => ReadonlySet<string>;
+  /** When the connection, or one stream of it, passed each of its sightings. */
+  readonly passages: (connection: Connection, stream?: number) => readonly (Passage | undefined)[];
   readonly canaryFacts: (canary: string) => CanaryFacts;
 }
 

@@ -1,0 +1,171 @@
+import { ipOf, splitAddress } from '../facts/address.ts';
+import type { Connection, Leg, LegEnd, Path, RunFacts, Sighting } from '../facts/facts.ts';
+import { nameOf } from '../judge/places.ts';
+import type { LadderOptions } from './ladder.ts';
+import { formatUs, pad, spread, styled } from './text.ts';
+
+/** One leg of a ladder: heading, what it is wrapped in, and a line for each sighting. */
+export function renderLeg(
+  facts: RunFacts,
+  path: Path,
+  index: number,
+  options: LadderOptions,
+): readonly string[] {
+  const leg = path.legs[index];
+  const connection = facts.connections[leg?.connection ?? -1];
+  if (leg === undefined || connection === undefined) return [];
+  return [
+    renderHeading(path, leg, options),
+    ...renderAddresses(facts, leg, connection),
+    ...renderTunnel(facts, leg, connection),
+    ...renderSightings(facts, leg, connection, options),
+  ];
+}
+
+function renderHeading(path: Path, leg: Leg, options: LadderOptions): string {
+  const who = `${endText(leg.from)} → ${endText(leg.to)}`;
+  const number = ` ${leg.number}  `;
+  const left = `${number}${styled(who, 'bold', options)}  ${kindOf(leg)}`;
+  const start = path.legs[0]?.passages[0]?.timeNs ?? path.legs[0]?.startedNs;
+  const here = leg.passages[0]?.timeNs;
+  if (start === undefined || here === undefined) return left;
+  const sinceUs = Number(BigInt(here) - BigInt(start)) / 1000;
+  return spread(left, `at ${formatUs(sinceUs)}`, options.width);
+}
+
+function endText(end: LegEnd): string {
+  return end.kind === 'ztunnel' && end.node !== undefined ? `ztunnel(${end.node})` : end.name;
+}
+
+function kindOf(leg: Leg): string {
+  const inside = leg.from.netns === leg.to.netns ? `, inside ${leg.from.netns}` : '';
+  if (leg.encapsulation === 'plain') {
+    return `${leg.protocol === 'udp' ? 'plain UDP' : 'plain'}${inside}`;
+  }
+  const stream = `HBONE stream ${leg.hbone?.stream.stream}`;
+  return `${stream}${leg.reused ? ' of an open tunnel' : ', new tunnel'}${inside}`;
+}
+
+function renderAddresses(facts: RunFacts, leg: Leg, { end }: Connection): readonly string[] {
+  const tuple = `${leg.from.address} → ${leg.to.address}`;
+  const wanted =
+    leg.wanted === undefined ? '' : `   wanted ${leg.wanted}${named(facts, leg.wanted)}`;
+  const ending = ENDINGS[end] ?? '';
+  return [`    ${tuple}${wanted}${ending}`];
+}
+
+const ENDINGS: Readonly<Partial<Record<Connection['end'], string>>> = {
+  refused: '   refused',
+  reset: '   reset',
+  unanswered: '   no answer',
+};
+
+function named(facts: RunFacts, address: string): string {
+  const { ip } = splitAddress(address);
+  const name = nameOf(facts, ip);
+  return name === ip ? '' : ` (${name})`;
+}
+
+function renderTunnel(facts: RunFacts, leg: Leg, { tls }: Connection): readonly string[] {
+  const { hbone } = leg;
+  if (hbone === undefined) return [];
+  const { stream } = hbone;
+  const answer = stream.status === undefined ? 'no answer' : String(stream.status);
+  const connect =
+    stream.authority === undefined ? [] : [`    CONNECT ${stream.authority} → ${answer}`];
+  if (tls?.state === 'cleartext') return ['    HTTP/2 without TLS', ...connect];
+  if (tls?.state !== 'decrypted') {
+    return [`    TLS, not decrypted: ${tls?.reason ?? 'no secrets'}`, ...connect];
+  }
+  const identities = `${hbone.clientIdentity ?? 'no identity'} ⇄ ${hbone.serverIdentity ?? 'no identity'}`;
+  const cipher = [hbone.version, hbone.cipher, hbone.alpn].filter(Boolean).join(' · ');
+  return [
+    `    ${cipher}${connect.length > 0 ? ` · ${connect[0]!.trim()}` : ''}`,
+    `    ${identities}`,
+  ];
+}
+
+function renderSightings(
+  facts: RunFacts,
+  leg: Leg,
+  connection: Connection,
+  options: LadderOptions,
+): readonly string[] {
+  const { sightings } = connection;
+  const placeWidth = Math.max(
+    20,
+    ...sightings.map((each) => `${each.netns}/${each.interface}`.length),
+  );
+  return sightings.flatMap((sighting, index) => {
+    const previous = sightings[index - 1];
+    const isLast = index === sightings.length - 1;
+    const columns = [
+      pad(`${sighting.netns}/${sighting.interface}`, placeWidth),
+      pad(DIRECTIONS[sighting.direction], 4),
+      pad(`ttl ${sighting.ttl}`, 7),
+      pad(marksText(sighting), 22),
+      pad(passText(facts, sightings, index), 14),
+      pad(`#${leg.passages[index]?.frame ?? sighting.firstFrame}`, 7),
+    ];
+    const left = `    ${isLast ? '└' : '├'} ${columns.join(' ')}`;
+    const line = spread(left.trimEnd(), sinceText(leg, index), options.width);
+    return [...translated(previous, sighting), line];
+  });
+}
+
+const DIRECTIONS = { in: 'in', out: 'out', loop: 'loop' } as const;
+
+/** Marks of what the client of the leg sent; after a slash those of the answers, if others. */
+function marksText({ marks, replyMarks }: Sighting): string {
+  if (marks.length === 0 && replyMarks.length === 0) return '';
+  const sent = marks.map(hex).join(' ');
+  const answered = replyMarks.map(hex).join(' ');
+  if (sent === answered || answered === '') return `mark ${sent}`;
+  return sent === '' ? `answer mark ${answered}` : `mark ${sent} / ${answered}`;
+}
+
+function hex(mark: number): string {
+  return `0x${mark.toString(16)}`;
+}
+
+/** Which netfilter pass ends at this sighting; the same counting as `facts/passes.ts`. */
+function passText(facts: RunFacts, sightings: readonly Sighting[], index: number): string {
+  const here = sightings[index]!;
+  if (isSwitch(facts, here)) return 'switch';
+  if (here.direction === 'loop') return 'output, input';
+  const previous = sightings[index - 1];
+  if (here.direction === 'out') {
+    return previous?.netns === here.netns && previous.direction === 'in' ? 'forward' : 'output';
+  }
+  const next = sightings[index + 1];
+  return next?.netns === here.netns && next.direction === 'out' ? '' : 'input';
+}
+
+function isSwitch(facts: RunFacts, { netns }: Sighting): boolean {
+  return facts.interfaces.some((each) => each.netns === netns && each.role === 'fabric');
+}
+
+function sinceText(leg: Leg, index: number): string {
+  const here = leg.passages[index];
+  const before = leg.passages.slice(0, index).findLast((each) => each !== undefined);
+  if (here === undefined || before === undefined) return '';
+  const us = Number(BigInt(here.timeNs) - BigInt(before.timeNs)) / 1000;
+  return `${us < 0 ? '−' : '+'}${us === 0 ? '0' : Math.abs(us).toFixed(us < 100 ? 1 : 0)} µs`;
+}
+
+/** A line that says what NAT made of the addresses, where they changed. */
+function translated(previous: Sighting | undefined, here: Sighting): readonly string[] {
+  if (previous === undefined) return [];
+  const changes: string[] = [];
+  if (previous.client !== here.client) {
+    changes.push(`source ${previous.client} is now ${shortest(previous.client, here.client)}`);
+  }
+  if (previous.server !== here.server) {
+    changes.push(`destination ${previous.server} is now ${shortest(previous.server, here.server)}`);
+  }
+  return changes.map((change) => `    │   NAT: ${change}`);
+}
+
+function shortest(before: string, after: string): string {
+  return ipOf(before) === ipOf(after) ? `port ${splitAddress(after).port}` : after;
+}
