@@ -109,10 +109,10 @@ export class Engine implements Disposable {
   readonly #handlers: (SlotHandler | undefined)[] = [];
   readonly #onCallbackError: (error: unknown) => void;
   readonly #native: NativeEngine;
-  #dirty: Flushable[] = [];
+  readonly #dirty: Flushable[] = [];
+  #flushAt = 0;
   #controlAt = 0;
   #isInTurn = false;
-  #isFlushing = false;
   #isFlushPlanned = false;
   #openSlots = 0;
   #isDisposed = false;
@@ -270,17 +270,19 @@ export class Engine implements Disposable {
     });
   }
 
-  /** Sends what all dirty senders hold. */
+  /** Sends what all dirty senders hold; `control` is free again. May be called inside itself. */
   flush(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    while (this.#dirty.length > 0) {
-      const due = this.#dirty;
-      this.#dirty = [];
-      for (const who of due) this.#guard(() => who.flush());
+    while (this.#flushAt < this.#dirty.length) {
+      const who = this.#dirty[this.#flushAt++]!;
+      try {
+        who.flush();
+      } catch (error) {
+        this.#onCallbackError(error);
+      }
     }
+    this.#dirty.length = 0;
+    this.#flushAt = 0;
     this.#controlAt = 0;
-    this.#isFlushing = false;
   }
 
   [Symbol.dispose](): void {
@@ -307,7 +309,10 @@ export class Engine implements Disposable {
     const events = this.#events;
     for (let at = 0; at < EVENT_INTS * count; at += EVENT_INTS) {
       const handler = this.#handlers[events[at]!];
-      if (handler === undefined) continue;
+      if (handler === undefined) {
+        if (events[at + 1] === EVENT.accept) this.#native.close(events[at + 2]!, true);
+        continue;
+      }
       try {
         this.#dispatch(handler, events[at + 1]!, events[at + 2]!, events[at + 3]!);
       } catch (error) {
@@ -341,14 +346,6 @@ export class Engine implements Disposable {
         return handler.onRecordFault(a);
       case EVENT.keyLimit:
         return handler.onKeyLimit();
-    }
-  }
-
-  #guard(call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      this.#onCallbackError(error);
     }
   }
 

@@ -1,0 +1,564 @@
+import type { Engine } from '../kernel/engine.ts';
+import { Http2Error as WireFault, HpackError } from '../wire/errors.ts';
+import { HpackDecoder, HpackEncoder } from '../wire/hpack.ts';
+import {
+  CLIENT_PREFACE,
+  FRAME_FLAG,
+  FRAME_HEADER_BYTES,
+  FRAME_TYPE,
+  HTTP2_CODE,
+  SETTING,
+  decodeSettings,
+  encodeSettings,
+  writeFrameHeader,
+  type FrameHeader,
+  type Setting,
+} from '../wire/http2.ts';
+import type { HboneSettings, HeaderList, SocketAddress } from './api.ts';
+import { ChannelError, Http2Error } from './errors.ts';
+import { FrameParser, type FrameSink } from './frame-parser.ts';
+import { HeaderBlock } from './header-block.ts';
+import { Http2Stream } from './http2-stream.ts';
+import { Keepalive } from './keepalive.ts';
+import { SealedConnection, type SealedOwner } from './sealed-connection.ts';
+import type { TcpSocket } from './tcp-socket.ts';
+import type { HandshakeResult } from './tls-handshake.ts';
+
+const DEFAULT_WINDOW_BYTES = 65_535;
+const MOST_WINDOW_BYTES = 0x7fffffff;
+const DEFAULT_FRAME_BYTES = 16_384;
+const MOST_STREAM_ID = 0x7fffffff;
+/** Frames that a peer may send to no use (empty DATA, answers it does not read) before we leave. */
+const MOST_IDLE_FRAMES = 10_000;
+/** What the genuine ztunnel (its HTTP/2 library) sends in a keepalive PING. */
+const KEEPALIVE_PAYLOAD = Buffer.from('3b7cdb7a0b8716b4', 'hex');
+const GRACE_PAYLOAD = Buffer.from('0b7ba2f08b9bfe54', 'hex');
+/** How long the peer has to answer the PING of a graceful end. */
+const GRACE_MS = 1_000;
+
+export interface SessionOptions {
+  readonly role: 'client' | 'server';
+  readonly settings: HboneSettings;
+  readonly recordLimit: number | undefined;
+}
+
+/** HTTP/2 over one sealed connection: frames, flow control, keepalive, ends. No HBONE meaning. */
+export abstract class Http2Session implements SealedOwner, FrameSink {
+  readonly engine: Engine;
+  readonly settings: HboneSettings;
+  readonly local: SocketAddress;
+  readonly peer: SocketAddress;
+  readonly sealed: SealedConnection;
+  /** Streams that wait for window or for the connection to drain, in order of waiting. */
+  readonly waiting = new Set<Http2Stream>();
+  /** Settles when the connection is gone. */
+  readonly closed: Promise<Error | undefined>;
+  sendWindow = DEFAULT_WINDOW_BYTES;
+  initialSendWindow = DEFAULT_WINDOW_BYTES;
+  /** Streams the peer lets us open; unlimited until it says. */
+  peerMaxStreams = Infinity;
+  protected readonly streams = new Map<number, Http2Stream>();
+  protected lastPeerStreamId = 0;
+  protected isGoing = false;
+  protected isOver = false;
+  readonly #role: 'client' | 'server';
+  readonly #parser: FrameParser;
+  readonly #decoder: HpackDecoder;
+  readonly #encoder = new HpackEncoder();
+  readonly #block: HeaderBlock;
+  readonly #keepalive: Keepalive;
+  #peerMaxFrameBytes = DEFAULT_FRAME_BYTES;
+  #receiveWindow: number;
+  #unacknowledged = 0;
+  #hasPeerSettings = false;
+  #idleFrames = 0;
+  #dataStream: Http2Stream | undefined;
+  #graceTimer: NodeJS.Timeout | undefined;
+  #settleClosed!: (error: Error | undefined) => void;
+
+  constructor(socket: TcpSocket, tls: HandshakeResult, options: SessionOptions) {
+    const { settings } = options;
+    this.engine = socket.engine;
+    this.settings = settings;
+    this.local = socket.local;
+    this.peer = socket.peer;
+    this.#role = options.role;
+    this.closed = new Promise((resolve) => {
+      this.#settleClosed = resolve;
+    });
+    const isServer = options.role === 'server';
+    this.#receiveWindow = settings.connectionWindowBytes;
+    this.#decoder = new HpackDecoder(4096, settings.maxHeaderListBytes);
+    this.#block = new HeaderBlock(settings.maxHeaderListBytes);
+    this.#parser = new FrameParser(this, isServer, settings.maxFrameBytes, settings.maxHeaderListBytes);
+    this.sealed = new SealedConnection(socket, tls, this, options.recordLimit);
+    this.#keepalive = new Keepalive(settings.pingIntervalMs, settings.pingTimeoutMs, {
+      sendPing: () => this.#sendFrame(FRAME_TYPE.ping, 0, 0, KEEPALIVE_PAYLOAD),
+      onTimeout: () => this.#onKeepaliveTimeout(),
+    });
+    this.#greet(isServer);
+    this.sealed.start();
+  }
+
+  get activeStreams(): number {
+    return this.streams.size;
+  }
+
+  get isBlocked(): boolean {
+    return this.sealed.outbox.isBlocked;
+  }
+
+  /** True while new streams may be opened. */
+  get isOpen(): boolean {
+    return !this.isOver && !this.isGoing;
+  }
+
+  /** True while a graceful end still waits for the peer to have seen its warning. */
+  protected get isInGrace(): boolean {
+    return this.#graceTimer !== undefined;
+  }
+
+  /** A complete header block: a request, a response or trailers. */
+  protected abstract onHeaders(streamId: number, fields: HeaderList, isEndStream: boolean): void;
+  /** The peer's first SETTINGS are in force. */
+  protected abstract onReady(): void;
+  /** The peer sent GOAWAY; streams above `lastStreamId` were not and will not be served. */
+  protected abstract onGoaway(lastStreamId: number, code: number): void;
+  /** A stream is finished and forgotten. */
+  protected abstract onForgotten(stream: Http2Stream): void;
+  /** The peer reset a stream. */
+  protected abstract onReset(stream: Http2Stream, code: number): void;
+
+  /** HEADERS (and CONTINUATION where the peer's frames are small). */
+  sendHeaders(streamId: number, fields: HeaderList, isEndStream: boolean): void {
+    const block = this.#encoder.encode(fields);
+    const most = this.#peerMaxFrameBytes;
+    for (let at = 0; at === 0 || at < block.length; at += most) {
+      const part = block.subarray(at, at + most);
+      const type = at === 0 ? FRAME_TYPE.headers : FRAME_TYPE.continuation;
+      const end = at + most >= block.length ? FRAME_FLAG.endHeaders : 0;
+      this.#sendFrame(type, end | (at === 0 && isEndStream ? 1 : 0), streamId, part);
+    }
+  }
+
+  /** DATA from the slab, its header in the headroom; the caller has checked the windows. */
+  sendSlab(stream: Http2Stream, offset: number, length: number): void {
+    stream.sendWindow -= length;
+    this.sendWindow -= length;
+    const { outbox } = this.sealed;
+    const most = this.#peerMaxFrameBytes;
+    const first = Math.min(length, most);
+    const { slab } = this.engine;
+    writeFrameHeader(slab, offset - FRAME_HEADER_BYTES, first, FRAME_TYPE.data, 0, stream.streamId);
+    outbox.sendSlab(offset - FRAME_HEADER_BYTES, first + FRAME_HEADER_BYTES);
+    for (let at = first; at < length; at += most) {
+      const part = Math.min(length - at, most);
+      this.#sendHeader(part, FRAME_TYPE.data, 0, stream.streamId);
+      outbox.sendSlab(offset + at, part);
+    }
+  }
+
+  /** DATA from anywhere; the caller has checked the windows. */
+  sendCopy(stream: Http2Stream, bytes: Uint8Array): void {
+    stream.sendWindow -= bytes.length;
+    this.sendWindow -= bytes.length;
+    const most = this.#peerMaxFrameBytes;
+    for (let at = 0; at < bytes.length; at += most) {
+      const part = bytes.subarray(at, at + most);
+      this.#sendHeader(part.length, FRAME_TYPE.data, 0, stream.streamId);
+      this.sealed.outbox.sendCopy(part);
+    }
+  }
+
+  /** An empty DATA frame with END_STREAM, as the genuine ztunnel ends a stream. */
+  sendEnd(stream: Http2Stream): void {
+    this.#sendHeader(0, FRAME_TYPE.data, FRAME_FLAG.endStream, stream.streamId);
+    if (stream.isRemoteClosed) this.forget(stream);
+  }
+
+  sendReset(stream: Http2Stream, code: number): void {
+    this.sendResetId(stream.streamId, code);
+    this.forget(stream);
+  }
+
+  sendResetId(streamId: number, code: number): void {
+    this.#sendFrame(FRAME_TYPE.rstStream, 0, streamId, uint32(code));
+  }
+
+  forget(stream: Http2Stream): void {
+    if (!this.streams.delete(stream.streamId)) return;
+    this.waiting.delete(stream);
+    this.onForgotten(stream);
+    this.closeIfIdle();
+  }
+
+  /** Content was taken: the peer may send that much again, told at half a window. */
+  giveBack(stream: Http2Stream, bytes: number): void {
+    this.giveBackConnection(bytes);
+    if (stream.isRemoteClosed) return;
+    stream.unacknowledged += bytes;
+    if (stream.unacknowledged < this.settings.streamWindowBytes / 2) return;
+    stream.receiveWindow += stream.unacknowledged;
+    this.#sendFrame(FRAME_TYPE.windowUpdate, 0, stream.streamId, uint32(stream.unacknowledged));
+    stream.unacknowledged = 0;
+  }
+
+  giveBackConnection(bytes: number): void {
+    this.#unacknowledged += bytes;
+    if (this.isOver || this.#unacknowledged < this.settings.connectionWindowBytes / 2) return;
+    this.#receiveWindow += this.#unacknowledged;
+    this.#sendFrame(FRAME_TYPE.windowUpdate, 0, 0, uint32(this.#unacknowledged));
+    this.#unacknowledged = 0;
+  }
+
+  /** Graceful: no new streams; closes when the last one ends. */
+  goaway(): void {
+    if (!this.isOpen) return;
+    this.isGoing = true;
+    if (this.#role === 'client') {
+      this.#sendGoaway(this.lastPeerStreamId, HTTP2_CODE.noError);
+      return this.closeIfIdle();
+    }
+    // Requests may be under way: name no last stream before the peer has seen the warning.
+    this.#sendGoaway(MOST_STREAM_ID, HTTP2_CODE.noError);
+    this.#sendFrame(FRAME_TYPE.ping, 0, 0, GRACE_PAYLOAD);
+    this.#graceTimer = setTimeout(() => this.#endGrace(), GRACE_MS);
+  }
+
+  /** Abrupt: GOAWAY(NO_ERROR), every stream breaks, the connection closes. */
+  close(): void {
+    this.#closeWith(HTTP2_CODE.noError, undefined, new ChannelError('ECONNRESET'));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  onPlain(offset: number, length: number): void {
+    try {
+      this.#parser.feed(this.engine.slab, offset, length);
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  onOver(error: Error | undefined): void {
+    this.#finish(error, error ?? new ChannelError('EOF'));
+  }
+
+  onBlocked(): void {}
+
+  onUnblocked(): void {
+    this.#idleFrames = 0;
+    this.#pumpWaiting();
+  }
+
+  onDataStart(streamId: number, frameBytes: number): void {
+    this.#assertReady();
+    if (this.#block.isOpen) throw connectionFault('DATA inside a header block');
+    if (frameBytes === 0) this.#countIdle();
+    this.#receiveWindow -= frameBytes;
+    if (this.#receiveWindow < 0) {
+      throw new WireFault(HTTP2_CODE.flowControlError, 'Cannot take DATA: connection window exceeded');
+    }
+    const stream = this.streams.get(streamId);
+    this.#dataStream = stream;
+    if (stream === undefined) {
+      if (this.isIdle(streamId)) throw connectionFault(`DATA on idle stream ${streamId}`);
+      return;
+    }
+    stream.receiveWindow -= frameBytes;
+    if (stream.isRemoteClosed || stream.receiveWindow < 0) {
+      const isWindow = stream.receiveWindow < 0;
+      this.#dataStream = undefined;
+      stream.resetStream(isWindow ? HTTP2_CODE.flowControlError : HTTP2_CODE.streamClosed);
+      stream.onConnectionLost(new Http2Error('DATA not allowed', 3, 'stream'));
+    }
+  }
+
+  onDataBytes(_streamId: number, offset: number, length: number): void {
+    this.#idleFrames = 0;
+    const stream = this.#dataStream;
+    if (stream === undefined || stream.isRemoteClosed) this.giveBackConnection(length);
+    else stream.onContent(offset, length);
+  }
+
+  onDataDone(_streamId: number, isEndStream: boolean, overheadBytes: number): void {
+    const stream = this.#dataStream;
+    this.#dataStream = undefined;
+    if (stream === undefined) return this.giveBackConnection(overheadBytes);
+    if (overheadBytes > 0) this.giveBack(stream, overheadBytes);
+    if (isEndStream && !stream.isRemoteClosed) stream.onRemoteEnd();
+  }
+
+  onFrame(header: Readonly<FrameHeader>, payload: Buffer): void {
+    const { type, flags, streamId } = header;
+    if (type !== FRAME_TYPE.settings) this.#assertReady();
+    if (this.#block.isOpen && type !== FRAME_TYPE.continuation) {
+      throw connectionFault(`frame of type ${type} inside a header block`);
+    }
+    switch (type) {
+      case FRAME_TYPE.headers:
+      case FRAME_TYPE.continuation:
+        return this.#onHeaderFrame(header, payload);
+      case FRAME_TYPE.priority:
+        return this.#onPriority(streamId, payload);
+      case FRAME_TYPE.rstStream:
+        return this.#onRstStream(streamId, payload);
+      case FRAME_TYPE.settings:
+        return this.#onSettings(flags, streamId, payload);
+      case FRAME_TYPE.ping:
+        return this.#onPing(flags, streamId, payload);
+      case FRAME_TYPE.goaway:
+        return this.#onGoawayFrame(streamId, payload);
+      case FRAME_TYPE.windowUpdate:
+        return this.#onWindowUpdate(streamId, payload);
+      default:
+        throw connectionFault(`frame of type ${type}`);
+    }
+  }
+
+  /** True for a stream that was never opened by either side. */
+  protected isIdle(streamId: number): boolean {
+    return streamId > this.lastPeerStreamId;
+  }
+
+  protected closeIfIdle(): void {
+    if (!this.isGoing || this.isOver || this.streams.size > 0) return;
+    if (this.#graceTimer !== undefined) return;
+    this.#finish(undefined, new ChannelError('EOF'));
+    this.sealed.close();
+  }
+
+  /** Ends the connection with GOAWAY(code). */
+  protected closeWithFault(code: number, error: Error): void {
+    this.#closeWith(code, error, error);
+  }
+
+  #greet(isServer: boolean): void {
+    const s = this.settings;
+    const own: readonly Setting[] = isServer
+      ? [[SETTING.maxConcurrentStreams, s.maxConcurrentStreams]]
+      : [[SETTING.enablePush, 0]];
+    if (!isServer) this.sealed.outbox.sendCopy(CLIENT_PREFACE);
+    const settings = encodeSettings([
+      ...own,
+      [SETTING.initialWindowSize, s.streamWindowBytes],
+      [SETTING.maxFrameSize, s.maxFrameBytes],
+      [SETTING.maxHeaderListSize, s.maxHeaderListBytes],
+    ]);
+    this.sealed.outbox.sendCopy(settings);
+    const more = s.connectionWindowBytes - DEFAULT_WINDOW_BYTES;
+    if (more > 0) this.#sendFrame(FRAME_TYPE.windowUpdate, 0, 0, uint32(more));
+  }
+
+  #onHeaderFrame(header: Readonly<FrameHeader>, payload: Buffer): void {
+    const done = this.#block.take(header, payload);
+    if (done === undefined) return;
+    this.#idleFrames = 0;
+    const fields = this.#decoder.decode(done.block);
+    this.onHeaders(done.streamId, fields, done.isEndStream);
+  }
+
+  #onPriority(streamId: number, payload: Buffer): void {
+    if (streamId === 0) throw connectionFault('PRIORITY on stream 0');
+    if (payload.length !== 5) this.sendResetId(streamId, HTTP2_CODE.frameSizeError);
+    this.#countIdle();
+  }
+
+  #onRstStream(streamId: number, payload: Buffer): void {
+    assertSize('RST_STREAM', payload, 4);
+    if (streamId === 0 || this.isIdle(streamId)) throw connectionFault('RST_STREAM on idle stream');
+    const stream = this.streams.get(streamId);
+    if (stream === undefined) return this.#countIdle();
+    const code = payload.readUInt32BE(0);
+    this.onReset(stream, code);
+    stream.onRemoteReset(code);
+  }
+
+  #onSettings(flags: number, streamId: number, payload: Buffer): void {
+    if (streamId !== 0) throw connectionFault('SETTINGS on a stream');
+    if (flags & FRAME_FLAG.ack) return assertSize('SETTINGS acknowledgement', payload, 0);
+    this.#countIdle();
+    for (const [id, value] of decodeSettings(payload)) this.#applySetting(id, value);
+    this.#sendFrame(FRAME_TYPE.settings, FRAME_FLAG.ack, 0, payload.subarray(0, 0));
+    if (this.#hasPeerSettings) return;
+    this.#hasPeerSettings = true;
+    this.#keepalive.start();
+    this.onReady();
+  }
+
+  #applySetting(id: number, value: number): void {
+    if (id === SETTING.headerTableSize) this.#encoder.setMaxTableBytes(value);
+    else if (id === SETTING.maxFrameSize) this.#peerMaxFrameBytes = value;
+    else if (id === SETTING.maxConcurrentStreams) this.peerMaxStreams = value;
+    else if (id === SETTING.initialWindowSize) this.#changeInitialWindow(value);
+  }
+
+  #changeInitialWindow(bytes: number): void {
+    const change = bytes - this.initialSendWindow;
+    this.initialSendWindow = bytes;
+    for (const stream of this.streams.values()) {
+      stream.sendWindow += change;
+      if (stream.sendWindow > MOST_WINDOW_BYTES) {
+        throw new WireFault(HTTP2_CODE.flowControlError, 'Cannot take SETTINGS: window over 2^31-1');
+      }
+    }
+    if (change > 0) this.#pumpWaiting();
+  }
+
+  #onPing(flags: number, streamId: number, payload: Buffer): void {
+    assertSize('PING', payload, 8);
+    if (streamId !== 0) throw connectionFault('PING on a stream');
+    if (flags & FRAME_FLAG.ack) {
+      if (payload.equals(GRACE_PAYLOAD)) this.#endGrace();
+      else this.#keepalive.onPong();
+      return;
+    }
+    this.#countIdle();
+    this.#sendFrame(FRAME_TYPE.ping, FRAME_FLAG.ack, 0, payload);
+  }
+
+  #onGoawayFrame(streamId: number, payload: Buffer): void {
+    if (streamId !== 0) throw connectionFault('GOAWAY on a stream');
+    if (payload.length < 8) {
+      throw new WireFault(HTTP2_CODE.frameSizeError, `Cannot read GOAWAY: ${payload.length} bytes`);
+    }
+    this.isGoing = true;
+    this.onGoaway(payload.readUInt32BE(0) & MOST_STREAM_ID, payload.readUInt32BE(4));
+    this.closeIfIdle();
+  }
+
+  #onWindowUpdate(streamId: number, payload: Buffer): void {
+    assertSize('WINDOW_UPDATE', payload, 4);
+    const more = payload.readUInt32BE(0) & MOST_WINDOW_BYTES;
+    if (streamId === 0) {
+      if (more === 0) throw connectionFault('WINDOW_UPDATE by 0');
+      this.sendWindow += more;
+      if (this.sendWindow > MOST_WINDOW_BYTES) {
+        throw new WireFault(HTTP2_CODE.flowControlError, 'Cannot take WINDOW_UPDATE: over 2^31-1');
+      }
+      return this.#pumpWaiting();
+    }
+    const stream = this.streams.get(streamId);
+    if (stream === undefined) {
+      if (this.isIdle(streamId)) throw connectionFault('WINDOW_UPDATE on idle stream');
+      return this.#countIdle();
+    }
+    stream.sendWindow += more;
+    if (more === 0 || stream.sendWindow > MOST_WINDOW_BYTES) {
+      const code = more === 0 ? HTTP2_CODE.protocolError : HTTP2_CODE.flowControlError;
+      this.sendResetId(streamId, code);
+      return stream.onConnectionLost(new Http2Error('window fault', code, 'stream'));
+    }
+    if (this.waiting.has(stream)) stream.pump();
+  }
+
+  #pumpWaiting(): void {
+    for (const stream of [...this.waiting]) stream.pump();
+  }
+
+  #sendHeader(length: number, type: number, flags: number, streamId: number): void {
+    if (this.isOver) return;
+    const offset = this.engine.reserve(FRAME_HEADER_BYTES);
+    writeFrameHeader(this.engine.control, offset, length, type, flags, streamId);
+    this.sealed.outbox.sendControl(offset, FRAME_HEADER_BYTES);
+  }
+
+  #sendFrame(type: number, flags: number, streamId: number, payload: Uint8Array): void {
+    if (this.isOver) return;
+    const length = FRAME_HEADER_BYTES + payload.length;
+    const offset = this.engine.reserve(length);
+    const { control } = this.engine;
+    writeFrameHeader(control, offset, payload.length, type, flags, streamId);
+    control.set(payload, offset + FRAME_HEADER_BYTES);
+    this.sealed.outbox.sendControl(offset, length);
+  }
+
+  #sendGoaway(lastStreamId: number, code: number): void {
+    const payload = Buffer.concat([uint32(lastStreamId), uint32(code)]);
+    this.#sendFrame(FRAME_TYPE.goaway, 0, 0, payload);
+  }
+
+  #assertReady(): void {
+    if (!this.#hasPeerSettings) throw connectionFault('first frame is not SETTINGS');
+  }
+
+  /** A peer that makes us work or answer for nothing is left; real data pays the count back. */
+  #countIdle(): void {
+    if (++this.#idleFrames <= MOST_IDLE_FRAMES) return;
+    throw new WireFault(HTTP2_CODE.enhanceYourCalm, 'Cannot go on: too many idle frames');
+  }
+
+  #endGrace(): void {
+    if (this.#graceTimer === undefined) return;
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = undefined;
+    if (this.isOver) return;
+    this.#sendGoaway(this.lastPeerStreamId, HTTP2_CODE.noError);
+    this.closeIfIdle();
+  }
+
+  #onKeepaliveTimeout(): void {
+    const error = new Http2Error('keepalive timeout', HTTP2_CODE.noError, 'connection');
+    this.closeWithFault(HTTP2_CODE.noError, error);
+  }
+
+  #onFault(error: unknown): void {
+    const fault = asHttp2Error(error);
+    if (fault === undefined) {
+      this.closeWithFault(
+        HTTP2_CODE.internalError,
+        new Http2Error('internal error', HTTP2_CODE.internalError, 'connection'),
+      );
+      throw error;
+    }
+    this.closeWithFault(fault.errorCode, fault);
+  }
+
+  #closeWith(code: number, error: Error | undefined, streamError: Error): void {
+    if (this.isOver) return;
+    this.#sendGoaway(this.lastPeerStreamId, code);
+    this.#finish(error, streamError);
+    this.sealed.close();
+  }
+
+  #finish(error: Error | undefined, streamError: Error): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.isGoing = true;
+    this.#keepalive.stop();
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = undefined;
+    for (const stream of [...this.streams.values()]) stream.onConnectionLost(streamError);
+    this.#settleClosed(error);
+  }
+}
+
+function connectionFault(seen: string): WireFault {
+  return new WireFault(HTTP2_CODE.protocolError, `Cannot take frame: ${seen}`);
+}
+
+function assertSize(name: string, payload: Buffer, bytes: number): void {
+  if (payload.length === bytes) return;
+  throw new WireFault(
+    HTTP2_CODE.frameSizeError,
+    `Cannot read ${name}: ${payload.length} bytes, ${bytes} wished`,
+  );
+}
+
+function asHttp2Error(error: unknown): Http2Error | undefined {
+  if (error instanceof WireFault) return new Http2Error(error.message, error.http2Code, 'connection');
+  if (error instanceof HpackError) {
+    const isLimit = error.fault === 'header-list-size';
+    const code = isLimit ? HTTP2_CODE.enhanceYourCalm : HTTP2_CODE.compressionError;
+    return new Http2Error(error.message, code, 'connection');
+  }
+  return undefined;
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
+}

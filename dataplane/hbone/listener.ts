@@ -1,0 +1,70 @@
+import { errnoName, type Engine, type SlotHandler } from '../kernel/engine.ts';
+import type { Listener, ListenOptions, TcpConnection } from './api.ts';
+import { ChannelError } from './errors.ts';
+import { IGNORING_HANDLER, tuneSlot } from './slots.ts';
+import { TcpSocket } from './tcp-socket.ts';
+
+/** After a failed accept (EMFILE) the listener rests, or it would fail again at once. */
+const REST_MS = 100;
+
+/** A listening slot. */
+export class TcpListener implements Listener {
+  readonly fd: number;
+  readonly #engine: Engine;
+  readonly #slot: number;
+  readonly #onConnection: (connection: TcpConnection) => void;
+  readonly #options: ListenOptions;
+  #rest: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  /** Takes over `fd` and accepts from now on. */
+  constructor(
+    engine: Engine,
+    fd: number,
+    onConnection: (connection: TcpConnection) => void,
+    options: ListenOptions,
+  ) {
+    this.#engine = engine;
+    this.fd = fd;
+    this.#onConnection = onConnection;
+    this.#options = options;
+    const handler: SlotHandler = {
+      ...IGNORING_HANDLER,
+      onAccept: (slot) => this.#onAccept(slot),
+      onAcceptFailed: (errno) => this.#onAcceptFailed(errno),
+    };
+    this.#slot = engine.adopt(fd, true, handler);
+    tuneSlot(engine, this.#slot, options.keepalive);
+    engine.read(this.#slot, true);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#rest);
+    this.#engine.close(this.#slot, false);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #onAccept(slot: number): void {
+    const connection = new TcpSocket(this.#engine, slot);
+    try {
+      this.#onConnection(connection);
+    } catch (error) {
+      connection.reset();
+      throw error;
+    }
+  }
+
+  #onAcceptFailed(errno: number): void {
+    if (this.#isClosed) return;
+    this.#engine.read(this.#slot, false);
+    this.#rest = setTimeout(() => {
+      if (!this.#isClosed) this.#engine.read(this.#slot, true);
+    }, REST_MS);
+    this.#options.onAcceptError?.(new ChannelError(errnoName(errno)));
+  }
+}

@@ -1,0 +1,150 @@
+import type { ByteChannel, Relay, RelayOptions, RelayResult } from './api.ts';
+import { isDuct, type Duct, type DuctReader, type DuctWatcher } from './duct.ts';
+import { ChannelError, Http2Error } from './errors.ts';
+
+/** Faults that count as a normal end while copying (`facts/ztunnel.md` §2.5). */
+const SWALLOWED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ENOTCONN', 'EOF']);
+const CODE_STREAM_CLOSED = 5;
+
+/**
+ * Copies both ways between `a` and `b` until both directions are done, then releases both. A FIN
+ * becomes END_STREAM and the other way round; so does a reset.
+ */
+export function startRelay(a: ByteChannel, b: ByteChannel, options: RelayOptions = {}): Relay {
+  if (!isDuct(a) || !isDuct(b)) throw new TypeError('Cannot relay: not channels of a data path');
+  return new RunningRelay(a, b, options.signal);
+}
+
+class RunningRelay implements Relay {
+  readonly done: Promise<RelayResult>;
+  readonly #a: Duct;
+  readonly #b: Duct;
+  readonly #aToB: Direction;
+  readonly #bToA: Direction;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort: () => void;
+  #settle!: (result: RelayResult) => void;
+  #isOver = false;
+
+  constructor(a: Duct, b: Duct, signal: AbortSignal | undefined) {
+    this.#a = a;
+    this.#b = b;
+    this.#signal = signal;
+    this.done = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    const isDone = (): void => this.#check();
+    const hasFailed = (error: Error): void => this.#abort(error);
+    this.#aToB = new Direction(a, b, isDone, hasFailed);
+    this.#bToA = new Direction(b, a, isDone, hasFailed);
+    this.#onAbort = () => this.#abort(reasonOf(signal));
+    if (signal?.aborted) return this.#onAbort(), this;
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    a.attach(this.#aToB, this.#bToA);
+    if (!this.#isOver) b.attach(this.#bToA, this.#aToB);
+  }
+
+  get bytesAToB(): number {
+    return this.#aToB.bytes;
+  }
+
+  get bytesBToA(): number {
+    return this.#bToA.bytes;
+  }
+
+  #check(): void {
+    if (this.#isOver || !this.#aToB.isDone || !this.#bToA.isDone) return;
+    this.#finish(undefined);
+    this.#a.release();
+    this.#b.release();
+  }
+
+  #abort(error: Error): void {
+    if (this.#isOver) return;
+    this.#finish(error);
+    this.#a.reset();
+    this.#b.reset();
+  }
+
+  #finish(error: Error | undefined): void {
+    this.#isOver = true;
+    this.#aToB.isDone = true;
+    this.#bToA.isDone = true;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    const counts = { bytesAToB: this.#aToB.bytes, bytesBToA: this.#bToA.bytes };
+    this.#settle(error === undefined ? counts : { ...counts, error });
+  }
+}
+
+/** One way: reads the source, watches the sink. */
+class Direction implements DuctReader, DuctWatcher {
+  bytes = 0;
+  isDone = false;
+  readonly #source: Duct;
+  readonly #sink: Duct;
+  readonly #onDone: () => void;
+  readonly #onFailed: (error: Error) => void;
+
+  constructor(
+    source: Duct,
+    sink: Duct,
+    onDone: () => void,
+    onFailed: (error: Error) => void,
+  ) {
+    this.#source = source;
+    this.#sink = sink;
+    this.#onDone = onDone;
+    this.#onFailed = onFailed;
+  }
+
+  onSlab(offset: number, length: number): void {
+    if (this.isDone) return;
+    this.bytes += length;
+    this.#sink.sendSlab(offset, length);
+  }
+
+  onBytes(bytes: Buffer): void {
+    if (this.isDone) return;
+    this.bytes += bytes.length;
+    this.#sink.write(bytes);
+  }
+
+  onEnd(): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    this.#sink.end();
+    this.#onDone();
+  }
+
+  onError(error: Error): void {
+    if (this.isDone) return;
+    if (isSwallowed(error)) this.onEnd();
+    else this.#onFailed(error);
+  }
+
+  onBlocked(): void {
+    if (!this.isDone) this.#source.pauseReading();
+  }
+
+  onUnblocked(): void {
+    if (!this.isDone) this.#source.resumeReading();
+  }
+
+  onBroken(error: Error): void {
+    if (this.isDone) return;
+    if (!isSwallowed(error)) return this.#onFailed(error);
+    this.isDone = true;
+    this.#source.pauseReading();
+    this.#onDone();
+  }
+}
+
+function isSwallowed(error: Error): boolean {
+  if (error instanceof ChannelError) return SWALLOWED.has(error.osCode);
+  return error instanceof Http2Error && error.errorCode === CODE_STREAM_CLOSED;
+}
+
+function reasonOf(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new Error('relay aborted');
+}
