@@ -1,6 +1,5 @@
 import type { AppPlan, NodePlan, Plan, PodPlan } from '../plan/plan.ts';
 import type { AppHostOrder, AppHostReport, AppPod } from './app-messages.ts';
-import { fdOf, type NetnsTable } from './build.ts';
 import type { Child, ChildTable } from './child-table.ts';
 import { LabError } from './errors.ts';
 import type { Observations } from './observations.ts';
@@ -15,7 +14,7 @@ interface Pending {
 export interface AppHostsOptions {
   readonly plan: Plan;
   readonly planFile: string;
-  readonly netns: NetnsTable;
+  readonly netnsFd: (netns: string) => number;
   readonly children: ChildTable;
   readonly observations: Observations;
 }
@@ -35,13 +34,13 @@ export class AppHosts {
 
   /** Starts a node's host; it serves nobody yet. */
   async start(node: NodePlan): Promise<void> {
-    const { children, netns, planFile } = this.#options;
+    const { children, netnsFd, planFile } = this.#options;
     const child = await children.start({
       kind: 'app-host',
       name: `app-host-${node.name}`,
       node: node.name,
       netns: node.name,
-      netnsFd: fdOf(netns, node.name),
+      netnsFd: netnsFd(node.name),
       argv: [...programArgv('app-host'), 'serve', planFile],
       env: programEnv(),
       ipc: true,
@@ -60,6 +59,17 @@ export class AppHosts {
     await Promise.all(pods.map((pod) => this.#startPod(node.name, pod)));
   }
 
+  /** Ends a node's host if it runs, starts it anew and all its apps. */
+  async restart(node: NodePlan): Promise<void> {
+    const host = this.#hosts.get(node.name);
+    if (host && host.state !== 'exited') {
+      host.process.kill('SIGKILL');
+      await host.exited;
+    }
+    await this.start(node);
+    await this.startAll(node);
+  }
+
   #startPod(node: string, pod: AppPod): Promise<void> {
     if (!pod.apps.some(isBuiltIn)) return Promise.resolve();
     this.#send(node, { kind: 'start', pod });
@@ -69,7 +79,11 @@ export class AppHosts {
   #send(node: string, order: AppHostOrder): void {
     const host = this.#hosts.get(node);
     if (host?.process.connected) host.process.send(order);
-    else throw new LabError('LAB_PROCESS_EXITED', `Cannot reach the app host of "${node}": it has ended`);
+    else
+      throw new LabError(
+        'LAB_PROCESS_EXITED',
+        `Cannot reach the app host of "${node}": it has ended`,
+      );
   }
 
   #wait(key: string): Promise<void> {

@@ -104,7 +104,10 @@ function configure(netns: NetnsPlan, fd: number): void {
   const indexOf = (name: string): number => {
     const link = links.find((l) => l.name === name);
     if (link) return link.index;
-    throw new LabError('LAB_BUILD_FAILED', `Cannot find link "${name}" in namespace "${netns.name}"`);
+    throw new LabError(
+      'LAB_BUILD_FAILED',
+      `Cannot find link "${name}" in namespace "${netns.name}"`,
+    );
   };
   route.request([
     ...netns.bridges.flatMap(({ name, ports }) =>
@@ -134,7 +137,9 @@ function writeSysctl(netns: string, key: string, value: string): void {
   try {
     writeFileSync(sysctlPath(key), value);
   } catch (cause) {
-    throw new LabError('LAB_BUILD_FAILED', `Cannot set "${key}" to ${value} in "${netns}"`, { cause });
+    throw new LabError('LAB_BUILD_FAILED', `Cannot set "${key}" to ${value} in "${netns}"`, {
+      cause,
+    });
   }
 }
 

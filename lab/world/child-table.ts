@@ -109,7 +109,9 @@ function waitForSpawn(child: ChildProcess, spec: ChildSpec): Promise<void> {
     child.once('spawn', () => resolve());
     child.once('error', (cause) => {
       const what = spec.argv[0] ?? '';
-      reject(new LabError('LAB_PROGRAM_MISSING', `Cannot start "${what}" as ${spec.name}`, { cause }));
+      reject(
+        new LabError('LAB_PROGRAM_MISSING', `Cannot start "${what}" as ${spec.name}`, { cause }),
+      );
     });
   });
 }

@@ -57,9 +57,13 @@ function peerPid(socket: Socket): number {
 
 function requireRoot(): void {
   if (process.getuid?.() === 0) return;
-  throw new LabError('LAB_NOT_ROOT', 'Cannot reach a lab as a normal user: it is made of namespaces of root', {
-    hint: 'Run it as root, for example with sudo',
-  });
+  throw new LabError(
+    'LAB_NOT_ROOT',
+    'Cannot reach a lab as a normal user: it is made of namespaces of root',
+    {
+      hint: 'Run it as root, for example with sudo',
+    },
+  );
 }
 
 function notRunning(name: string): LabError {

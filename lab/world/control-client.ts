@@ -81,11 +81,7 @@ export class ControlClient implements Disposable {
   }
 }
 
-function readHello(
-  socket: Socket,
-  name: string,
-  waiting: Map<number, Waiting>,
-): Promise<Hello> {
+function readHello(socket: Socket, name: string, waiting: Map<number, Waiting>): Promise<Hello> {
   const lines = new JsonLines();
   return new Promise((resolve, reject) => {
     let isGreeted = false;
@@ -134,5 +130,8 @@ function notRunning(name: string, cause: unknown): LabError {
 }
 
 function died(name: string): LabError {
-  return new LabError('LAB_SUPERVISOR_DIED', `Cannot hear from lab "${name}": its supervisor has ended`);
+  return new LabError(
+    'LAB_SUPERVISOR_DIED',
+    `Cannot hear from lab "${name}": its supervisor has ended`,
+  );
 }

@@ -10,27 +10,39 @@ import type { World } from './world.ts';
  * @param end Ends the supervisor, and with it the lab, after the answer has gone out.
  */
 export function createHandlers(world: World, end: () => void): ControlHandlers {
+  const ready = (): World => {
+    if (world.state === 'ready') return world;
+    throw new LabError(
+      'LAB_NOT_READY',
+      `Cannot do this: lab "${world.plan.lab}" is ${world.state}`,
+    );
+  };
   return {
     plan: () => world.plan,
-    status: () => statusOf(world, () => false),
-    enrol: () => notYet(),
-    leave: () => notYet(),
+    status: () => statusOf(world),
+    enrol: ({ pod }) => ready().enrol(pod),
+    leave: ({ pod }) => ready().leave(pod),
     request: ({ request, options }) =>
-      makeRequest(world.plan, world.observations, request, options),
+      makeRequest(ready().plan, world.observations, request, options),
     observations: ({ canary }) => world.observations.list(canary),
-    startCapture: () => notYet(),
-    stopCapture: () => notYet(),
-    kill: () => notYet(),
-    restart: () => notYet(),
+    startCapture: async ({ directory, options }) => {
+      await ready().startCapture(directory, options);
+      return {};
+    },
+    stopCapture: () => ready().stopCapture(),
+    kill: ({ process, node, signal }) => {
+      ready().kill(process, node, signal as NodeJS.Signals);
+      return {};
+    },
+    restart: async ({ process, node }) => {
+      await ready().restart(process, node);
+      return {};
+    },
     drift: () => world.drift(),
-    down: () => {
-      world.state = 'stopping';
+    down: async () => {
+      await world.stop();
       end();
       return {};
     },
   };
-}
-
-function notYet(): never {
-  throw new LabError('LAB_NOT_READY', 'Cannot do this: the lab has no mesh');
 }

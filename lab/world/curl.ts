@@ -39,9 +39,10 @@ export function curlArgv(
 }
 
 /** What curl's end and output mean. */
-export function readCurl(
-  done: Captured,
-): Pick<RequestResult, 'local' | 'remote' | 'status' | 'exitCode' | 'outcome' | 'error'> & {
+export function readCurl(done: Captured): Pick<
+  RequestResult,
+  'local' | 'remote' | 'status' | 'exitCode' | 'outcome' | 'error'
+> & {
   readonly body: string;
 } {
   const at = done.stdout.lastIndexOf(MARK);

@@ -12,7 +12,16 @@ import { differingSysctls, fdOf, type NetnsTable } from './build.ts';
 
 const RTPROT_KERNEL = 2;
 const RTN_UNICAST = 1;
-const BOOT_LINKS = new Set(['lo', 'tunl0', 'sit0', 'gre0', 'gretap0', 'erspan0', 'ip6tnl0', 'ip6gre0']);
+const BOOT_LINKS = new Set([
+  'lo',
+  'tunl0',
+  'sit0',
+  'gre0',
+  'gretap0',
+  'erspan0',
+  'ip6tnl0',
+  'ip6gre0',
+]);
 
 /**
  * Links, addresses, routes and sysctls of the running world that differ from the plan, one sentence
@@ -28,7 +37,9 @@ export function findDrift(plan: Plan, table: NetnsTable): string[] {
     const addresses = listAddresses(route, 'ipv4').map(
       ({ address, index }) => `${address} on ${nameOf(index)}`,
     );
-    const routes = listRoutes(route, 'ipv4').filter(isOurs).map((r) => showSeen(r, nameOf));
+    const routes = listRoutes(route, 'ipv4')
+      .filter(isOurs)
+      .map((r) => showSeen(r, nameOf));
     const faults = [
       ...linkFaults(plan, netns, links),
       ...differences('address', wishedAddresses(netns), addresses),
@@ -48,7 +59,9 @@ function linkFaults(plan: Plan, netns: NetnsPlan, links: readonly Link[]): strin
   const strays = links.filter(({ name }) => !wished.includes(name) && !BOOT_LINKS.has(name));
   return [
     ...ends.flatMap((end) => endFaults(end, links, netns)),
-    ...bridges.filter((name) => !isUp(links, name)).map((name) => `bridge ${name} is missing or down`),
+    ...bridges
+      .filter((name) => !isUp(links, name))
+      .map((name) => `bridge ${name} is missing or down`),
     ...(isUp(links, 'lo') ? [] : ['lo is down']),
     ...strays.map(({ name }) => `link ${name} is not of the plan`),
   ];
@@ -106,6 +119,8 @@ function showRoute(to: string, via: string | undefined, link: string, source?: s
 function differences(what: string, wished: readonly string[], seen: readonly string[]): string[] {
   return [
     ...wished.filter((one) => !seen.includes(one)).map((one) => `${what} ${one} is missing`),
-    ...seen.filter((one) => !wished.includes(one)).map((one) => `${what} ${one} is not of the plan`),
+    ...seen
+      .filter((one) => !wished.includes(one))
+      .map((one) => `${what} ${one} is not of the plan`),
   ];
 }

@@ -34,7 +34,10 @@ export class JsonLines {
   #keep(rest: Buffer): void {
     this.#bytes += rest.length;
     if (this.#bytes > this.#maxBytes) {
-      throw new LabError('LAB_PROTOCOL', `Cannot read a line: more than ${this.#maxBytes} bytes without an end`);
+      throw new LabError(
+        'LAB_PROTOCOL',
+        `Cannot read a line: more than ${this.#maxBytes} bytes without an end`,
+      );
     }
     this.#parts.push(rest);
   }

@@ -128,7 +128,10 @@ async function readLines(
     }
   }
   options.signal?.throwIfAborted();
-  throw new LabError('LAB_START_FAILED', `Cannot start the lab: its supervisor ended. ${logTail(paths)}`);
+  throw new LabError(
+    'LAB_START_FAILED',
+    `Cannot start the lab: its supervisor ended. ${logTail(paths)}`,
+  );
 }
 
 async function spawnFault(child: ChildProcess): Promise<never> {
@@ -170,7 +173,10 @@ export async function untilDead(paths: LabPaths): Promise<void> {
   const deadline = performance.now() + END_TIMEOUT_MS;
   while (isAlive(paths)) {
     if (performance.now() > deadline) {
-      throw new LabError('LAB_BUSY', `Cannot end the lab: "${paths.lock}" is still held after ${END_TIMEOUT_MS} ms`);
+      throw new LabError(
+        'LAB_BUSY',
+        `Cannot end the lab: "${paths.lock}" is still held after ${END_TIMEOUT_MS} ms`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Recording } from '../capture/layout.ts';
 import { findParty } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -54,11 +55,7 @@ export class LiveLab implements Lab {
     return runEntered(this.execArgv(target, argv, options), options);
   }
 
-  execArgv(
-    target: string,
-    argv: readonly string[],
-    options: ExecOptions = {},
-  ): readonly string[] {
+  execArgv(target: string, argv: readonly string[], options: ExecOptions = {}): readonly string[] {
     const { netns } = findParty(this.plan, target);
     return enterArgv(this.#control.supervisorPid, netns, argv, options);
   }
@@ -76,7 +73,7 @@ export class LiveLab implements Lab {
   }
 
   async startCapture(directory: string, options: CaptureStartOptions = {}): Promise<void> {
-    await this.#control.call('startCapture', { directory, options });
+    await this.#control.call('startCapture', { directory: resolve(directory), options });
   }
 
   stopCapture(): Promise<Recording> {

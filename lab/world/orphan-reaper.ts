@@ -13,7 +13,8 @@ const SECOND_LOOK_MS = 20;
  */
 export class OrphanReaper implements Disposable {
   readonly #own = new Set<ChildProcess>();
-  readonly #onMade = (message: unknown): void => this.#note((message as { process: ChildProcess }).process);
+  readonly #onMade = (message: unknown): void =>
+    this.#note((message as { process: ChildProcess }).process);
   readonly #onEnded = (): void => this.#reap();
 
   constructor() {

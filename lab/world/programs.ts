@@ -24,7 +24,8 @@ export type ProgramName = keyof typeof SOURCES;
  */
 export function programArgv(name: ProgramName, flags: readonly string[] = []): readonly string[] {
   const here = fileURLToPath(import.meta.url);
-  const bundles = process.env['AMBIENT_LAB_PROGRAMS'] ?? (isBundle(here) ? dirname(here) : undefined);
+  const bundles =
+    process.env['AMBIENT_LAB_PROGRAMS'] ?? (isBundle(here) ? dirname(here) : undefined);
   if (bundles !== undefined) {
     const bundle = join(bundles, `${name}.mjs`);
     if (existsSync(bundle)) return [process.execPath, ...flags, bundle];

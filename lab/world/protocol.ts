@@ -77,5 +77,8 @@ export interface StartOrder {
   /** The supervisor outlives its client; otherwise the end of standard input is its end. */
   readonly detached: boolean;
   readonly withoutMesh: boolean;
-  readonly ztunnel?: { readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> };
+  readonly ztunnel?: {
+    readonly argv: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+  };
 }

@@ -47,7 +47,10 @@ export async function makeRequest(
   const startedNs = realtimeNs();
   const report = await runClient(from, target, canary, options);
   const endedNs = realtimeNs();
-  const seen = await observations.waitFor(canary, report.outcome === 'ok' ? OBSERVATION_WAIT_MS : 0);
+  const seen = await observations.waitFor(
+    canary,
+    report.outcome === 'ok' ? OBSERVATION_WAIT_MS : 0,
+  );
   return {
     ...report,
     name: options.name ?? `${request.from} -> ${request.to}`,
@@ -109,4 +112,3 @@ function originOf(body: string): string | undefined {
     return undefined;
   }
 }
-

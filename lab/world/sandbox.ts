@@ -24,11 +24,18 @@ export function enterSandbox(plan: Plan, labDirectory: string): void {
 /** The directory is held by a descriptor while its path is covered, then bound back to the path. */
 function replaceRun(labDirectory: string): void {
   const held = openSync(labDirectory, 'r');
-  mount({ source: 'tmpfs', target: '/run', type: 'tmpfs', flags: MS_NOSUID | MS_NODEV, data: 'mode=0755' });
+  mount({
+    source: 'tmpfs',
+    target: '/run',
+    type: 'tmpfs',
+    flags: MS_NOSUID | MS_NODEV,
+    data: 'mode=0755',
+  });
   mkdirSync(labDirectory, { recursive: true });
   mount({ source: `/proc/self/fd/${held}`, target: labDirectory, flags: MS_BIND });
   closeSync(held);
-  for (const folder of ['/run/netns', '/run/lock', UPPER, WORK]) mkdirSync(folder, { recursive: true });
+  for (const folder of ['/run/netns', '/run/lock', UPPER, WORK])
+    mkdirSync(folder, { recursive: true });
 }
 
 function replaceEtc(): void {

@@ -33,7 +33,8 @@ try {
 }
 
 async function supervise(name: string): Promise<void> {
-  if (process.pid !== 1) throw new LabError('LAB_BUG', 'Cannot supervise: PID 1 of a namespace is wanted');
+  if (process.pid !== 1)
+    throw new LabError('LAB_BUG', 'Cannot supervise: PID 1 of a namespace is wanted');
   setProcessName('ambient-lab');
   raiseFileLimit();
   const paths = labPaths(name);

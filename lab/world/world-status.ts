@@ -3,7 +3,7 @@ import type { LabStatus, PodStatus } from './lab.ts';
 import type { World } from './world.ts';
 
 /** What runs, with addresses and modes. */
-export function statusOf(world: World, isEnrolled: (uid: string) => boolean): LabStatus {
+export function statusOf(world: World): LabStatus {
   const { plan, state, startedNs, children } = world;
   return {
     name: plan.lab,
@@ -14,8 +14,9 @@ export function statusOf(world: World, isEnrolled: (uid: string) => boolean): La
     nodes: plan.nodes.map(({ name, address, podRange, ztunnelAddress }) => {
       return { name, address, podRange, ztunnelAddress };
     }),
-    pods: plan.pods.map((pod) => podStatus(pod, isEnrolled(pod.uid))),
+    pods: plan.pods.map((pod) => podStatus(pod, world.isEnrolled(pod.uid))),
     processes: children.statuses(),
+    capture: world.captureStatus(),
   };
 }
 

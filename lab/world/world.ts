@@ -1,11 +1,21 @@
 import { realtimeNs } from '../../dataplane/kernel/process.ts';
+import type { Recording } from '../capture/layout.ts';
+import { findNode, findPod } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { AppHosts, commandArgv } from './app-hosts.ts';
 import { buildLinks, createNamespaces, fdOf, restoreRules, type NetnsTable } from './build.ts';
 import { ChildTable, type Child } from './child-table.ts';
+import { CaptureSession } from './capture-session.ts';
 import { findDrift } from './drift.ts';
 import { LabError } from './errors.ts';
-import type { Progress, ProgressStep } from './lab.ts';
+import type {
+  CaptureStartOptions,
+  EnrolResult,
+  ProcessKind,
+  Progress,
+  ProgressStep,
+} from './lab.ts';
+import { Mesh } from './mesh.ts';
 import { Observations } from './observations.ts';
 import type { LabPaths } from './paths.ts';
 import { programEnv } from './program-env.ts';
@@ -26,7 +36,11 @@ export class World {
   readonly children: ChildTable;
   readonly #options: WorldOptions;
   readonly #began = performance.now();
+  readonly #apps: AppHosts;
   #netns: NetnsTable = new Map();
+  #mesh: Mesh | undefined;
+  #capture: CaptureSession | undefined;
+  #isCaptureBusy = false;
   state: 'starting' | 'ready' | 'stopping' = 'starting';
 
   constructor(options: WorldOptions) {
@@ -34,6 +48,13 @@ export class World {
     this.plan = options.order.plan;
     this.paths = options.paths;
     this.children = new ChildTable(options.paths.logs, (child) => this.#noteExit(child));
+    this.#apps = new AppHosts({
+      plan: this.plan,
+      planFile: this.paths.plan,
+      netnsFd: (name) => fdOf(this.#netns, name),
+      children: this.children,
+      observations: this.observations,
+    });
   }
 
   /**
@@ -47,15 +68,8 @@ export class World {
     await this.#step('namespaces', `${plan.netns.length} network namespaces`, () => {
       this.#netns = createNamespaces(plan);
     });
-    const apps = new AppHosts({
-      plan,
-      planFile: this.paths.plan,
-      netns: this.#netns,
-      children: this.children,
-      observations: this.observations,
-    });
-    const hosts = Promise.all(plan.nodes.map((node) => apps.start(node)));
-    hosts.catch(() => {});
+    const loaded = this.#startPrograms();
+    loaded.catch(() => {});
     await this.#step('links', `${plan.links.length} links, addresses, routes`, () =>
       buildLinks(plan, this.#netns),
     );
@@ -63,16 +77,91 @@ export class World {
       restoreRules(plan, this.#netns),
     );
     this.#checkBuilt();
+    await this.#step('processes', `programs of ${plan.nodes.length} nodes`, () => loaded);
+    const mesh = this.#mesh;
+    if (mesh) {
+      const count = plan.pods.filter((pod) => pod.enrolled).length;
+      await this.#step('enrol', `${count} pods enrolled before their apps start`, async () => {
+        await Promise.all(plan.nodes.map((node) => mesh.enrolAtStart(node)));
+      });
+    }
     await this.#step('apps', 'apps of the pods', async () => {
-      await hosts;
-      await Promise.all(plan.nodes.map((node) => apps.startAll(node)));
+      await Promise.all(plan.nodes.map((node) => this.#apps.startAll(node)));
       await this.#startCommands();
     });
     this.state = 'ready';
   }
 
+  isEnrolled(uid: string): boolean {
+    return this.#mesh?.isEnrolled(uid) ?? false;
+  }
+
+  /** @throws {PlanError} LAB_UNKNOWN_POD, LabError LAB_NO_MESH, {AgentRequestError} */
+  enrol(pod: string): Promise<EnrolResult> {
+    return this.#needMesh().enrol(findPod(this.plan, pod));
+  }
+
+  leave(pod: string): Promise<EnrolResult> {
+    return this.#needMesh().leave(findPod(this.plan, pod));
+  }
+
+  /** @throws {PlanError} LAB_UNKNOWN_NODE, LabError LAB_PROCESS_EXITED when it does not run */
+  kill(kind: ProcessKind, node: string, signal: NodeJS.Signals): void {
+    const name = `${kind}-${findNode(this.plan, node).name}`;
+    const child = this.children.get(name);
+    if (child && child.state !== 'exited' && child.process.kill(signal)) return;
+    throw new LabError('LAB_PROCESS_EXITED', `Cannot send ${signal} to ${name}: it does not run`);
+  }
+
+  async restart(kind: ProcessKind, node: string): Promise<void> {
+    const place = findNode(this.plan, node);
+    if (kind !== 'app-host') return this.#needMesh().restart(kind, place);
+    await this.#apps.restart(place);
+  }
+
+  /** @throws LabError LAB_BUSY while another recording runs */
+  async startCapture(directory: string, options: CaptureStartOptions): Promise<void> {
+    if (this.#capture || this.#isCaptureBusy) throw this.#busyCapture();
+    this.#isCaptureBusy = true;
+    try {
+      const { plan, paths, children } = this;
+      const owner = { plan, paths, children, netns: this.#netns };
+      this.#capture = await CaptureSession.start(owner, directory, options);
+    } finally {
+      this.#isCaptureBusy = false;
+    }
+  }
+
+  /** @throws LabError LAB_NO_CAPTURE when none runs, {RecorderError} */
+  async stopCapture(): Promise<Recording> {
+    const capture = this.#capture;
+    if (!capture) throw new LabError('LAB_NO_CAPTURE', 'Cannot stop the capture: none runs');
+    this.#capture = undefined;
+    return capture.stop();
+  }
+
+  captureStatus(): ReturnType<CaptureSession['status']> {
+    return this.#capture?.status();
+  }
+
   drift(): string[] {
     return findDrift(this.plan, this.#netns);
+  }
+
+  /** Finishes what would be lost; the kernel does the rest. */
+  async stop(): Promise<void> {
+    this.state = 'stopping';
+    if (this.#capture) await this.stopCapture().catch(() => undefined);
+  }
+
+  async #startPrograms(): Promise<void> {
+    const { plan, paths, children } = this;
+    const { ztunnel, withoutMesh } = this.#options.order;
+    if (!withoutMesh) {
+      this.#mesh = new Mesh({ plan, paths, children, netns: this.#netns, ztunnel });
+    }
+    const mesh = this.#mesh;
+    await Promise.all(plan.nodes.flatMap((node) => [this.#apps.start(node), mesh?.start(node)]));
   }
 
   async #startCommands(): Promise<void> {
@@ -96,8 +185,27 @@ export class World {
     const faults = this.drift();
     if (faults.length === 0) return;
     const shown = faults.slice(0, 3).join('; ');
-    throw new LabError('LAB_READBACK_DIFFERS', `Cannot start the lab: the kernel has other than planned: ${shown}`, {
-      details: { faults },
+    throw new LabError(
+      'LAB_READBACK_DIFFERS',
+      `Cannot start the lab: the kernel has other than planned: ${shown}`,
+      {
+        details: { faults },
+      },
+    );
+  }
+
+  #needMesh(): Mesh {
+    if (this.#mesh) return this.#mesh;
+    throw new LabError(
+      'LAB_NO_MESH',
+      `Cannot do this: lab "${this.plan.lab}" was started without a mesh`,
+    );
+  }
+
+  #busyCapture(): LabError {
+    const where = this.#capture?.directory ?? 'a directory';
+    return new LabError('LAB_BUSY', `Cannot start a capture: one is being written to "${where}"`, {
+      hint: 'Stop that one first',
     });
   }
 

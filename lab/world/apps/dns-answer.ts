@@ -28,11 +28,7 @@ const TYPE_NUMBERS = {
  * exists without data of the wished type gets NOERROR, the rest NXDOMAIN. Nothing is forwarded, so
  * every other name is unknown too: the world of a lab ends at its edge.
  */
-export function answerDns(
-  zone: Zone,
-  query: Buffer,
-  transport: 'udp' | 'tcp',
-): Buffer | undefined {
+export function answerDns(zone: Zone, query: Buffer, transport: 'udp' | 'tcp'): Buffer | undefined {
   if (query.length < HEADER_BYTES || (query.readUInt8(2) & 0x80) !== 0) return undefined;
   let message: DnsMessage;
   try {
@@ -43,7 +39,9 @@ export function answerDns(
   const [question, another] = message.questions;
   if (message.opcode !== 0) return refusal(query, DNS_RCODE.notImplemented);
   if (!question || another) return refusal(query, DNS_RCODE.formatError);
-  const asked = message.edns ? Math.max(PLAIN_UDP_BYTES, message.edns.udpPayloadBytes) : PLAIN_UDP_BYTES;
+  const asked = message.edns
+    ? Math.max(PLAIN_UDP_BYTES, message.edns.udpPayloadBytes)
+    : PLAIN_UDP_BYTES;
   const limit = transport === 'tcp' ? 65_535 : Math.min(asked, EDNS_UDP_BYTES);
   return encodeDns(respond(zone, message, question), limit);
 }

@@ -5,7 +5,12 @@ export const TTL_SECONDS = 5;
 
 export type ZoneRecord = { readonly name: string } & (
   | { readonly type: 'A'; readonly address: string }
-  | { readonly type: 'SRV'; readonly port: number; readonly target: string; readonly weight: number }
+  | {
+      readonly type: 'SRV';
+      readonly port: number;
+      readonly target: string;
+      readonly weight: number;
+    }
   | { readonly type: 'PTR'; readonly target: string }
   | { readonly type: 'TXT'; readonly text: string }
 );
@@ -49,7 +54,13 @@ function addService(service: ServicePlan, add: (record: ZoneRecord) => void): vo
     add({ name: reverseName(vip), type: 'PTR', target: hostname });
     for (const { name, protocol, port } of service.ports) {
       if (name === '') continue;
-      add({ name: srvName(name, protocol, hostname), type: 'SRV', port, target: hostname, weight: 100 });
+      add({
+        name: srvName(name, protocol, hostname),
+        type: 'SRV',
+        port,
+        target: hostname,
+        weight: 100,
+      });
     }
     return;
   }
@@ -62,7 +73,13 @@ function addService(service: ServicePlan, add: (record: ZoneRecord) => void): vo
       if (name === '') continue;
       const weight = Math.floor(100 / endpoints.length);
       const targetPort = ports[port] ?? port;
-      add({ name: srvName(name, protocol, hostname), type: 'SRV', port: targetPort, target, weight });
+      add({
+        name: srvName(name, protocol, hostname),
+        type: 'SRV',
+        port: targetPort,
+        target,
+        weight,
+      });
     }
   }
 }
@@ -83,7 +100,7 @@ function dashed(address: string): string {
 function parentsOf(names: Iterable<string>): Set<string> {
   const parents = new Set<string>();
   for (const name of names) {
-    for (let rest = name; rest.includes('.'); ) {
+    for (let rest = name; rest.includes('.');) {
       rest = rest.slice(rest.indexOf('.') + 1);
       parents.add(rest);
     }

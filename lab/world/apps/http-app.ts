@@ -1,10 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { CANARY_HEADER, findCanary } from '../canary.ts';
 import { formatPeer, type AppContext } from './context.ts';
 import { patternHash, patternStream } from './pattern.ts';
@@ -86,7 +81,11 @@ function notFound(call: Call): void {
 function sendStatus(call: Call): void {
   const status = Number(call.argument);
   const isStatus = Number.isInteger(status) && status >= 200 && status <= 599;
-  sendJson(call, isStatus ? status : 400, isStatus ? {} : { error: 'a status of 200–599 is wanted' });
+  sendJson(
+    call,
+    isStatus ? status : 400,
+    isStatus ? {} : { error: 'a status of 200–599 is wanted' },
+  );
 }
 
 function sendBytes(call: Call): void {

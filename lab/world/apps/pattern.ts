@@ -18,7 +18,10 @@ export function* patternBlocks(totalBytes: number): Generator<Buffer> {
 }
 
 export function patternStream(totalBytes: number): Readable {
-  return Readable.from(patternBlocks(totalBytes), { objectMode: false, highWaterMark: BLOCK_BYTES });
+  return Readable.from(patternBlocks(totalBytes), {
+    objectMode: false,
+    highWaterMark: BLOCK_BYTES,
+  });
 }
 
 /** SHA-256 in hex of what `patternStream` gives. */

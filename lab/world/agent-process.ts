@@ -1,0 +1,26 @@
+import type { NodePlan, Plan } from '../plan/plan.ts';
+import type { ChildSpec } from './child-table.ts';
+import { nodeSockets } from './paths.ts';
+import { programEnv } from './program-env.ts';
+import { programArgv } from './programs.ts';
+
+/** How a node's agent is started: in the node's own namespace, as a host-network pod is. */
+export function agentSpec(plan: Plan, node: NodePlan): Omit<ChildSpec, 'netnsFd'> {
+  const { zds, plugin } = nodeSockets(node.name);
+  const env = programEnv({
+    NODE_NAME: node.name,
+    ERA: plan.era,
+    DNS_CAPTURE: String(plan.dnsCapture),
+    ZDS_SOCKET: zds,
+    PLUGIN_SOCKET: plugin,
+  });
+  const name = `agent-${node.name}`;
+  return {
+    kind: 'agent',
+    name,
+    node: node.name,
+    netns: node.name,
+    argv: programArgv('agent'),
+    env,
+  };
+}

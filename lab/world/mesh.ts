@@ -1,0 +1,205 @@
+import { agentClient, type AgentClient } from '../../dataplane/agent/client.ts';
+import type { PodRecord } from '../../dataplane/agent/api.ts';
+import type { NodePlan, Plan, PodPlan } from '../plan/plan.ts';
+import { workloadUid } from '../plan/static-config.ts';
+import { agentSpec } from './agent-process.ts';
+import { fdOf, type NetnsTable } from './build.ts';
+import type { Child, ChildSpec, ChildTable } from './child-table.ts';
+import { LabError } from './errors.ts';
+import type { EnrolResult, ProgramCommand } from './lab.ts';
+import { prepareMeshFiles, writeStaticConfig, type MeshFiles } from './mesh-files.ts';
+import { netnsPath, nodeSockets, type LabPaths } from './paths.ts';
+import { until } from './until.ts';
+import { hasProtocols, isZtunnelReady, ztunnelSpec } from './ztunnel-process.ts';
+
+const START_TIMEOUT_MS = 15_000;
+const LOAD_TIMEOUT_MS = 5_000;
+
+export interface MeshOptions {
+  readonly plan: Plan;
+  readonly paths: LabPaths;
+  readonly netns: NetnsTable;
+  readonly children: ChildTable;
+  readonly ztunnel?: ProgramCommand;
+}
+
+/**
+ * The ambient mesh of a lab: an agent and a ztunnel on each node, and who is enrolled. The part of
+ * the API server (telling agents of pods) and of the CNI (telling them of new ones) is played here.
+ */
+export class Mesh {
+  readonly #options: MeshOptions;
+  readonly #enrolled: Set<string>;
+  readonly #files: MeshFiles;
+  /** One change at a time: each rewrites the file that all ztunnels read. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Afterwards files and folders are there; nothing runs. */
+  constructor(options: MeshOptions) {
+    const { plan, paths } = options;
+    this.#options = options;
+    this.#enrolled = new Set(plan.pods.filter((pod) => pod.enrolled).map(({ uid }) => uid));
+    this.#files = prepareMeshFiles(plan, paths, this.#enrolled);
+  }
+
+  isEnrolled(uid: string): boolean {
+    return this.#enrolled.has(uid);
+  }
+
+  /** Starts agent and ztunnel of a node; they are not ready yet. */
+  async start(node: NodePlan): Promise<void> {
+    await Promise.all([
+      this.#startChild(this.#agentSpec(node)),
+      this.#startChild(this.#ztunnelSpec(node)),
+    ]);
+  }
+
+  /**
+   * Tells a node's agent of its pods, and of those that start in the mesh as the CNI does: when
+   * this resolves their redirect is in and their ztunnel serves them. No app of theirs runs before.
+   *
+   * @throws LabError LAB_PROCESS_EXITED, LAB_NOT_READY, {AgentRequestError}
+   */
+  async enrolAtStart(node: NodePlan): Promise<void> {
+    const agent = await this.#agentReady(node);
+    const pods = this.#options.plan.pods.filter((pod) => pod.node === node.name);
+    for (const pod of pods) {
+      await agent.announce(recordOf(pod, pod.enrolled));
+      if (pod.enrolled) await agent.cmdAdd(cmdAddOf(pod));
+    }
+    await this.#ztunnelReady(node);
+  }
+
+  /** Sets the pod's label, as a user of a cluster would, and waits until all know of it. */
+  enrol(pod: PodPlan): Promise<EnrolResult> {
+    return this.#inTurn(() => this.#change(pod, true));
+  }
+
+  leave(pod: PodPlan): Promise<EnrolResult> {
+    return this.#inTurn(() => this.#change(pod, false));
+  }
+
+  /** Ends a node's ztunnel or agent if it runs, starts it anew and waits until it is ready. */
+  async restart(kind: 'ztunnel' | 'agent', node: NodePlan): Promise<void> {
+    const spec = kind === 'agent' ? this.#agentSpec(node) : this.#ztunnelSpec(node);
+    const running = this.#options.children.get(spec.name);
+    if (running && running.state !== 'exited') {
+      running.process.kill('SIGKILL');
+      await running.exited;
+    }
+    await this.#startChild(spec);
+    if (kind === 'agent') await this.#announceAll(node);
+    await this.#ztunnelReady(node);
+  }
+
+  async #change(pod: PodPlan, enrolled: boolean): Promise<EnrolResult> {
+    const result = { pod: `${pod.namespace}/${pod.name}`, enrolled };
+    if (this.isEnrolled(pod.uid) === enrolled) return { ...result, changed: false };
+    const { plan } = this.#options;
+    const agent = agentClient(nodeSockets(pod.node).plugin);
+    await agent.announce(recordOf(pod, enrolled));
+    if (enrolled) await agent.enrol({ ...recordOf(pod, true), ...placeOf(pod) });
+    else await agent.leave({ uid: pod.uid });
+    if (enrolled) this.#enrolled.add(pod.uid);
+    else this.#enrolled.delete(pod.uid);
+    writeStaticConfig(plan, this.#files, this.#enrolled);
+    await Promise.all(plan.nodes.map((node) => this.#untilLoaded(node)));
+    return { ...result, changed: true };
+  }
+
+  /** A ztunnel that does not run will read the file when it starts. */
+  async #untilLoaded(node: NodePlan): Promise<void> {
+    const { plan, netns, children } = this.#options;
+    const wished = new Map(
+      plan.pods.map(
+        (pod) => [workloadUid(pod), this.isEnrolled(pod.uid) ? 'HBONE' : 'TCP'] as const,
+      ),
+    );
+    const child = children.get(`ztunnel-${node.name}`);
+    if (!child || child.state === 'exited') return;
+    const fd = fdOf(netns, node.ztunnelNetns);
+    const what = `the ztunnel of ${node.name} has loaded the workloads`;
+    const giveUp = (): Error | undefined => exitOf(child);
+    await until(what, () => hasProtocols(fd, wished), { timeoutMs: LOAD_TIMEOUT_MS, giveUp });
+  }
+
+  async #agentReady(node: NodePlan): Promise<AgentClient> {
+    const agent = agentClient(nodeSockets(node.name).plugin);
+    await this.#untilReady(`agent-${node.name}`, async () => {
+      const { ztunnel } = await agent.status();
+      return ztunnel.connected;
+    });
+    return agent;
+  }
+
+  async #ztunnelReady(node: NodePlan): Promise<void> {
+    const fd = fdOf(this.#options.netns, node.ztunnelNetns);
+    await this.#untilReady(`ztunnel-${node.name}`, () => isZtunnelReady(fd));
+  }
+
+  async #untilReady(name: string, ask: () => Promise<boolean>): Promise<void> {
+    const child = this.#options.children.get(name);
+    if (!child)
+      throw new LabError('LAB_PROCESS_EXITED', `Cannot wait for ${name}: it was never started`);
+    const giveUp = (): Error | undefined => exitOf(child);
+    await until(`${name} is ready`, ask, { timeoutMs: START_TIMEOUT_MS, giveUp });
+    child.state = 'ready';
+  }
+
+  /** An agent forgets everything when it ends; the kernel and ztunnel do not. */
+  async #announceAll(node: NodePlan): Promise<void> {
+    const agent = await this.#agentReady(node);
+    for (const pod of this.#options.plan.pods) {
+      if (pod.node !== node.name) continue;
+      const enrolled = this.isEnrolled(pod.uid);
+      await agent.announce(recordOf(pod, enrolled));
+      if (enrolled) await agent.enrol({ ...recordOf(pod, true), ...placeOf(pod) });
+    }
+  }
+
+  #startChild(spec: Omit<ChildSpec, 'netnsFd'>): Promise<Child> {
+    const { children, netns } = this.#options;
+    return children.start({ ...spec, netnsFd: fdOf(netns, spec.netns) });
+  }
+
+  #agentSpec(node: NodePlan): Omit<ChildSpec, 'netnsFd'> {
+    return agentSpec(this.#options.plan, node);
+  }
+
+  #ztunnelSpec(node: NodePlan): Omit<ChildSpec, 'netnsFd'> {
+    const { plan, paths, ztunnel } = this.#options;
+    return ztunnelSpec(plan, node, paths, this.#files, ztunnel);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function recordOf(pod: PodPlan, ambient: boolean): PodRecord {
+  const { uid, name, namespace, serviceAccount, annotations } = pod;
+  return { uid, name, namespace, serviceAccount, annotations, ambient };
+}
+
+function placeOf(pod: PodPlan): { readonly netns: string; readonly ips: readonly string[] } {
+  return { netns: netnsPath(pod.netns), ips: [pod.address] };
+}
+
+function cmdAddOf(pod: PodPlan): Parameters<AgentClient['cmdAdd']>[0] {
+  return {
+    Netns: netnsPath(pod.netns),
+    PodName: pod.name,
+    PodNamespace: pod.namespace,
+    IPs: [{ Address: { IP: pod.address, Mask: '////8A==' } }],
+  };
+}
+
+function exitOf({ spec, state, exit }: Child): Error | undefined {
+  if (state !== 'exited') return undefined;
+  const how = exit?.signal ?? `exit code ${exit?.code ?? '?'}`;
+  return new LabError('LAB_PROCESS_EXITED', `Cannot go on: ${spec.name} has ended with ${how}`, {
+    hint: `Its last words are in logs/${spec.name}.log of the lab's directory`,
+  });
+}
