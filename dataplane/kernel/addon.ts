@@ -16,6 +16,15 @@ export interface NativeHandle {
   readonly __native: never;
 }
 
+/** What one capture counted. */
+export interface NativeCaptureCounters {
+  readonly frames: number;
+  readonly received: number;
+  readonly drops: number;
+  readonly unwritten: number;
+  readonly writeErrno: number;
+}
+
 /**
  * Functions of the native addon. Callers use the typed modules beside this one: these throw plain
  * errors with `syscall`, `errno` and `errnoName`. Descriptors are numbers, -1 stands for "none".
@@ -64,6 +73,21 @@ export interface NativeAddon {
   ): number;
   netlinkExchange(fd: number, messages: Uint8Array, ends: number): Buffer;
   receiveInto(fd: number, buffer: Uint8Array): number;
+
+  recorderOpen(snapLength: number): NativeHandle;
+  recorderAdd(
+    recorder: NativeHandle,
+    netns: number,
+    ifindex: number,
+    file: number,
+    receiveBytes: number,
+    snapLength: number,
+    ignoreOutgoing: boolean,
+  ): number;
+  recorderFlush(recorder: NativeHandle): number;
+  recorderFinish(recorder: NativeHandle, ids: readonly number[]): NativeCaptureCounters[];
+  recorderClose(recorder: NativeHandle): void;
+  hasReceiveMark(): boolean;
 }
 
 /**

@@ -75,19 +75,23 @@ export function watchConntrack(options: ConntrackWatchOptions): ConntrackWatch {
     ),
   );
   const buffer = Buffer.allocUnsafeSlow(DATAGRAM_BYTES);
+  let isClosed = false;
   const drain = () => {
-    for (let length = read(fd, buffer, options); length > 0;) {
+    for (let length = isClosed ? 0 : read(fd, buffer, options); length > 0;) {
       for (const message of decodeMessages(buffer.subarray(0, length))) {
         const change = decodeConntrackChange(message);
         if (change) options.onChange(change);
       }
-      length = read(fd, buffer, options);
+      // A handler may have ended the watch.
+      length = isClosed ? 0 : read(fd, buffer, options);
     }
   };
   const watch = watchFd(fd, drain);
   return {
     drain,
     [Symbol.dispose]: () => {
+      if (isClosed) return;
+      isClosed = true;
       watch[Symbol.dispose]();
       closeFd(fd);
     },

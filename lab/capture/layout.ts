@@ -28,6 +28,8 @@ export interface Recording {
   /** False where the kernel has no SO_RCVMARK: frames then carry no mark. */
   readonly hasMarks: boolean;
   readonly interfaces: readonly RecordedInterface[];
+  /** Times the kernel dropped conntrack events before they were read; any but 0 is a hole. */
+  readonly conntrackOverruns?: number;
 }
 
 export interface RecordedInterface {
