@@ -83,7 +83,7 @@ export class DerError extends Error {
 /** The elements that follow each other in `bytes`. @throws DerError */
 export function readElements(bytes: Buffer): DerElement[] {
   const elements: DerElement[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const tag = bytes[at] ?? 0;
     const { length, start } = readLength(bytes, at + 1);
     const end = start + length;

@@ -55,8 +55,7 @@ export function contextFields(context: AccessContext): LogFields {
     'src.addr': bare(context.sourceAddress),
     ...partyFields('src', context.source),
     'dst.addr': bare(context.destinationAddress),
-    'dst.hbone_addr':
-      context.hboneTarget === undefined ? undefined : { bare: context.hboneTarget },
+    'dst.hbone_addr': context.hboneTarget === undefined ? undefined : { bare: context.hboneTarget },
     'dst.service': context.service,
     ...partyFields('dst', context.destination),
     direction: context.direction,

@@ -26,7 +26,8 @@ export interface Http2Config {
 }
 
 export type StaticStateSource =
-  { readonly kind: 'file'; readonly path: string } | { readonly kind: 'inline'; readonly yaml: string };
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'inline'; readonly yaml: string };
 
 /** All settings of the process, from its environment (facts: ztunnel `src/config.rs`). */
 export interface ZtunnelConfig {
@@ -75,8 +76,16 @@ const MARK_DEFAULT_SHARED = 1337;
 const MIB = 1024 * 1024;
 
 /** Settings that stand for parts which do not exist here: refused rather than silently ignored. */
-const UNSUPPORTED: readonly (readonly [variable: string, allowed: readonly string[], why: string])[] = [
-  ['CA_ADDRESS', [], 'the CA client over gRPC is not built yet: sign with CA_CERT_FILE, CA_KEY_FILE'],
+const UNSUPPORTED: readonly (readonly [
+  variable: string,
+  allowed: readonly string[],
+  why: string,
+])[] = [
+  [
+    'CA_ADDRESS',
+    [],
+    'the CA client over gRPC is not built yet: sign with CA_CERT_FILE, CA_KEY_FILE',
+  ],
   ['CRL_PATH', [], 'revocation lists are not supported yet'],
   ['TLS12_ENABLED', ['false'], 'only TLS 1.3 is supported'],
   ['COMPLIANCE_POLICY', [], 'compliance policies are not supported yet'],
@@ -158,7 +167,11 @@ function readLogFilter(read: EnvReader): LogFilter {
   if (value === undefined) return DEFAULT_LOG_FILTER;
   const filter = parseLogFilter(value, DEFAULT_LOG_FILTER);
   if (!filter) {
-    throw new ConfigError('RUST_LOG', value, 'levels and scope=level pairs, such as info,access=debug');
+    throw new ConfigError(
+      'RUST_LOG',
+      value,
+      'levels and scope=level pairs, such as info,access=debug',
+    );
   }
   return filter;
 }
@@ -177,7 +190,8 @@ function readHttp2(read: EnvReader): Http2Config {
   const maxWindow = 0x7fffffff;
   return {
     streamWindowBytes: read.integer('HTTP2_STREAM_WINDOW_SIZE', 65_535, maxWindow) ?? 4 * MIB,
-    connectionWindowBytes: read.integer('HTTP2_CONNECTION_WINDOW_SIZE', 65_535, maxWindow) ?? 16 * MIB,
+    connectionWindowBytes:
+      read.integer('HTTP2_CONNECTION_WINDOW_SIZE', 65_535, maxWindow) ?? 16 * MIB,
     frameBytes: read.integer('HTTP2_FRAME_SIZE', 16_384, 0xffffff) ?? MIB,
   };
 }
@@ -206,7 +220,8 @@ export function loadConfig(env: Env): ZtunnelConfig {
     proxyWorkload: readWorkload(read, proxyMode),
     nodeName: read.nonEmpty('NODE_NAME'),
     network: read.text('NETWORK') ?? '',
-    clusterId: read.nonEmpty('ISTIO_META_CLUSTER_ID') ?? read.nonEmpty('CLUSTER_ID') ?? 'Kubernetes',
+    clusterId:
+      read.nonEmpty('ISTIO_META_CLUSTER_ID') ?? read.nonEmpty('CLUSTER_ID') ?? 'Kubernetes',
     clusterDomain: read.nonEmpty('CLUSTER_DOMAIN') ?? 'cluster.local',
     packetMark: mark ?? (proxyMode === 'shared' ? MARK_DEFAULT_SHARED : undefined),
     inpodUds: read.nonEmpty('INPOD_UDS') ?? '/var/run/ztunnel/ztunnel.sock',

@@ -11,7 +11,13 @@ import type { AccessContext } from './access-log.ts';
 import { connectApp } from './connect-app.ts';
 import { ConnectionReport } from './connection-report.ts';
 import type { TrackedConnection } from './connection-tracker.ts';
-import { acceptTraceparent, type Baggage, formatBaggage, parseBaggage, parseForwardedHost } from './headers.ts';
+import {
+  acceptTraceparent,
+  type Baggage,
+  formatBaggage,
+  parseBaggage,
+  parseForwardedHost,
+} from './headers.ts';
 import { InboundRefusal, type InboundTarget, resolveInbound } from './inbound-request.ts';
 import { judge } from './judge.ts';
 import { encodeProxyProtocol } from './proxy-protocol.ts';
@@ -114,10 +120,14 @@ async function serve(
   authorize(proxy, stream, target, tracked);
   const source = listener.isTransparent && target.preservesSource;
   const { peer } = stream.connection;
-  const app = await connectApp(proxy, target.upstream, source ? peer.ip : undefined, tracked.signal)
-    .catch((error: unknown) => {
-      throw refused503(connectionFailed(error));
-    });
+  const app = await connectApp(
+    proxy,
+    target.upstream,
+    source ? peer.ip : undefined,
+    tracked.signal,
+  ).catch((error: unknown) => {
+    throw refused503(connectionFailed(error));
+  });
   report.upstream = app;
   const { local } = target;
   const baggage = formatBaggage(local, config.clusterId);
@@ -180,9 +190,7 @@ function describe(
     hboneTarget: stream.authority,
     service: service?.hostname,
     source: {
-      workload: isThroughGateway
-        ? undefined
-        : store.current.workloadByIp(config.network, peer.ip),
+      workload: isThroughGateway ? undefined : store.current.workloadByIp(config.network, peer.ip),
       baggage: requestBaggage(proxy, stream),
       identity: peerIdentity,
     },

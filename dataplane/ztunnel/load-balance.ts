@@ -66,7 +66,11 @@ function hasPort(
 }
 
 /** Keeps those that the service's load balancer prefers for this source. */
-function narrow(source: Workload, service: Service, all: readonly Candidate[]): readonly Candidate[] {
+function narrow(
+  source: Workload,
+  service: Service,
+  all: readonly Candidate[],
+): readonly Candidate[] {
   const balancer = service.loadBalancer;
   if (!balancer || balancer.mode === 'Standard' || balancer.mode === 'Passthrough') return all;
   const preferences = balancer.routingPreferences;

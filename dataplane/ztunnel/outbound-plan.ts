@@ -165,7 +165,10 @@ function viaGateway(request: OutboundRequest, upstream: Upstream): OutboundPlan 
   };
 }
 
-function viaWorkloadWaypoint(request: OutboundRequest, upstream: Upstream): OutboundPlan | undefined {
+function viaWorkloadWaypoint(
+  request: OutboundRequest,
+  upstream: Upstream,
+): OutboundPlan | undefined {
   const { waypoint } = upstream.workload;
   const { state, source, client } = request;
   if (!waypoint || isWaypointItself(state, waypoint, source, client.ip)) return undefined;

@@ -116,7 +116,11 @@ async function forward(captured: Captured): Promise<void> {
 
 const PROTOCOLS = { tcp: 'TCP', hbone: 'HBONE', 'double-hbone': 'DOUBLEHBONE' } as const;
 
-function describe({ proxy, source, client }: Captured, plan: OutboundPlan, dial: Endpoint): AccessContext {
+function describe(
+  { proxy, source, client }: Captured,
+  plan: OutboundPlan,
+  dial: Endpoint,
+): AccessContext {
   const isTunnel = plan.kind !== 'tcp';
   return {
     direction: 'outbound',
@@ -151,7 +155,10 @@ async function connectUpstream(
   }
 }
 
-async function connectPlain({ proxy, report, tracked }: Captured, dial: Endpoint): Promise<ByteChannel> {
+async function connectPlain(
+  { proxy, report, tracked }: Captured,
+  dial: Endpoint,
+): Promise<ByteChannel> {
   const { signal } = tracked;
   try {
     const fd = proxy.sockets.connectTcp(dial);

@@ -58,7 +58,11 @@ export function evaluateRbac(
   return { kind: 'denied', reason: 'allow policies exist, but none allowed' };
 }
 
-function logDryRunAllow(policies: readonly Policy[], connection: RbacConnection, log: PolicyLog): void {
+function logDryRunAllow(
+  policies: readonly Policy[],
+  connection: RbacConnection,
+  log: PolicyLog,
+): void {
   if (policies.length === 0) return;
   const match = policies.find((policy) => policyMatches(policy, connection));
   if (match) log('dry-run: allow policy match', policyKey(match));
@@ -93,7 +97,11 @@ function matchHolds(match: RbacMatch, connection: RbacConnection): boolean {
   );
 }
 
-function both<T>(wanted: readonly T[], unwanted: readonly T[], holds: (value: T) => boolean): boolean {
+function both<T>(
+  wanted: readonly T[],
+  unwanted: readonly T[],
+  holds: (value: T) => boolean,
+): boolean {
   return (wanted.length === 0 || wanted.some(holds)) && !unwanted.some(holds);
 }
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { KernelError } from '../kernel/errors.ts';
-import { withNetns } from '../kernel/netns.ts';
+import { closeNetns, withNetns } from '../kernel/netns.ts';
 import { type KeepAlive, openSocket, type OpenSocketOptions } from '../kernel/sockets.ts';
 import { type Endpoint, isIpv6 } from './address.ts';
 import type { KeepaliveConfig, ZtunnelConfig } from './config.ts';
+import { drained } from './proxy-error.ts';
 
 /** A bound listening socket, and whether it takes foreign addresses (IP_TRANSPARENT). */
 export interface ListeningSocket {
@@ -17,9 +18,11 @@ const BACKLOG = 128;
  * Makes the sockets of one workload: in its netns, with the mark, reuse and keepalive of the settings
  * (ztunnel `src/proxyfactory.rs`, `src/inpod/config.rs`). Descriptors belong to the caller.
  */
-export class SocketFactory {
+export class SocketFactory implements Disposable {
   readonly #config: ZtunnelConfig;
   readonly #netns: number | undefined;
+  #isClosed = false;
+  #ownsNetns = false;
 
   /** `netns`: descriptor of the pod's namespace; undefined for the process's own (dedicated mode). */
   constructor(config: ZtunnelConfig, netns: number | undefined) {
@@ -93,6 +96,7 @@ export class SocketFactory {
   /** Whether `::1` can be used in the namespace. */
   hasIpv6Loopback(): boolean {
     if (!this.#config.ipv6Enabled) return false;
+    if (this.#isClosed) return false;
     const read = (): string => readFileSync('/proc/sys/net/ipv6/conf/lo/disable_ipv6', 'utf8');
     try {
       return (this.#netns === undefined ? read() : withNetns(this.#netns, read)).trim() !== '1';
@@ -101,7 +105,21 @@ export class SocketFactory {
     }
   }
 
+  /** From now on the descriptor of the namespace is closed on disposal. */
+  ownNetns(): void {
+    this.#ownsNetns = true;
+  }
+
+  /** No socket can be made any more. Idempotent. */
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#ownsNetns && this.#netns !== undefined) closeNetns(this.#netns);
+  }
+
   #place(ip: string): Pick<OpenSocketOptions, 'netns' | 'family'> {
+    // The number may belong to another descriptor by now.
+    if (this.#isClosed) throw drained();
     return { netns: this.#netns, family: isIpv6(ip) ? 'ipv6' : 'ipv4' };
   }
 

@@ -38,7 +38,10 @@ function invalidData(error: string): string {
 
 /** Faults that both stacks know, by what the data path says of them. */
 const KNOWN: readonly (readonly [pattern: RegExp, rust: string])[] = [
-  [/peer did not return a certificate|no certificate|certificate required/i, 'NoCertificatesPresented'],
+  [
+    /peer did not return a certificate|no certificate|certificate required/i,
+    'NoCertificatesPresented',
+  ],
   [/no application protocol|alpn/i, 'NoApplicationProtocol'],
   [/has expired|certificate expired/i, 'InvalidCertificate(Expired)'],
   [/unable to (get|verify)|self.signed|unknown ca/i, 'InvalidCertificate(UnknownIssuer)'],

@@ -1,5 +1,11 @@
 import { isIpv6 } from './address.ts';
-import { type Candidate, loadBalance, type Random, type Resolution, targetPort } from './load-balance.ts';
+import {
+  type Candidate,
+  loadBalance,
+  type Random,
+  type Resolution,
+  targetPort,
+} from './load-balance.ts';
 import { ProxyError } from './proxy-error.ts';
 import type { MeshState } from './state/mesh-state.ts';
 import type { Service } from './state/service.ts';
@@ -44,7 +50,14 @@ export function upstreamOfService(
   resolution: Resolution,
 ): Upstream | undefined {
   const { state, source, random } = context;
-  const picked: Candidate | undefined = loadBalance(state, source, service, port, resolution, random);
+  const picked: Candidate | undefined = loadBalance(
+    state,
+    source,
+    service,
+    port,
+    resolution,
+    random,
+  );
   const target = picked && targetPort(service, picked, port);
   return picked && target !== undefined
     ? { workload: picked.workload, port: target, service }
@@ -112,7 +125,8 @@ export function isWaypointItself(
 ): boolean {
   const identity = workloadIdentity(source);
   return waypointWorkloads(state, waypoint, source.namespace).some(
-    (workload) => workloadIdentity(workload) === identity && workload.workloadIps.includes(sourceIp),
+    (workload) =>
+      workloadIdentity(workload) === identity && workload.workloadIps.includes(sourceIp),
   );
 }
 

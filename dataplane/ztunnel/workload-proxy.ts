@@ -1,29 +1,19 @@
 import type { HbonePool, HboneServerConnection, Listener, TcpConnection } from '../hbone/api.ts';
+import { BindError } from './bind-error.ts';
 import type { WorkloadIdentity } from './config.ts';
 import { ConnectionTracker, type ConnectionView } from './connection-tracker.ts';
 import { acceptTunnel } from './inbound.ts';
 import { serveInboundPassthrough } from './inbound-passthrough.ts';
 import { createOutboundPool, serveOutbound } from './outbound.ts';
-import { drained, osErrorText, ProxyError } from './proxy-error.ts';
+import { drained, ProxyError } from './proxy-error.ts';
 import type { ProcessContext, ProxyContext } from './proxy-context.ts';
-import { type ListeningSocket, SocketFactory } from './socket-factory.ts';
+import type { ListeningSocket, SocketFactory } from './socket-factory.ts';
 
 /** Ports of the three listeners; fixed on every mesh workload. */
 const PORTS = { outbound: 15001, inboundPlaintext: 15006, inbound: 15008 } as const;
 
-/** A listener's address is taken, or sockets cannot be made in the pod. */
-export class BindError extends Error {
-  override readonly name = 'BindError';
-  readonly code = 'DATAPLANE_ZTUNNEL_BIND';
-  readonly address: string;
-  constructor(address: string, cause: unknown) {
-    super(`failed to bind to address ${address}: ${osErrorText(cause)}`, { cause });
-    this.address = address;
-  }
-}
-
 /** The proxy of one workload: its listeners, its tunnels as client and server, its connections. */
-export class WorkloadProxy implements AsyncDisposable {
+export class WorkloadProxy {
   readonly #proxy: ProxyContext;
   readonly #listeners: Listener[] = [];
   readonly #tunnels = new Set<HboneServerConnection>();
@@ -36,8 +26,7 @@ export class WorkloadProxy implements AsyncDisposable {
    * Binds all listeners and starts to serve.
    * @throws BindError with nothing left bound
    */
-  constructor(process: ProcessContext, identity: WorkloadIdentity, netns: number | undefined) {
-    const sockets = new SocketFactory(process.config, netns);
+  constructor(process: ProcessContext, identity: WorkloadIdentity, sockets: SocketFactory) {
     const connections = new ConnectionTracker(process.log);
     this.#proxy = { ...process, identity, sockets, connections };
     this.#pool = createOutboundPool(this.#proxy);
@@ -58,8 +47,8 @@ export class WorkloadProxy implements AsyncDisposable {
   /** Cuts everything at once: the workload is gone. Idempotent. */
   stop(): void {
     this.#closeListeners();
-    this.#release();
     this.#proxy.connections.cutAll(drained());
+    this.#release();
   }
 
   /**
@@ -78,18 +67,17 @@ export class WorkloadProxy implements AsyncDisposable {
     this.#logDrained();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.stop();
-    await this.#proxy.connections.idle();
-  }
-
   #listen(): void {
     this.#serve('proxy::inbound', 'inbound', PORTS.inbound, (connection, isTransparent) =>
       this.#acceptTunnel(connection, isTransparent),
     );
     const plaintext = 'proxy::inbound_passthrough';
-    this.#serve(plaintext, 'inbound plaintext', PORTS.inboundPlaintext, (connection, isTransparent) =>
-      serveInboundPassthrough(this.#proxy, connection, isTransparent),
+    this.#serve(
+      plaintext,
+      'inbound plaintext',
+      PORTS.inboundPlaintext,
+      (connection, isTransparent) =>
+        serveInboundPassthrough(this.#proxy, connection, isTransparent),
     );
     this.#serve('proxy::outbound', 'outbound', PORTS.outbound, (connection) =>
       serveOutbound(this.#proxy, this.#pool, connection),

@@ -138,7 +138,10 @@ function readGateway(value: YamlValue): GatewayAddress {
 function readTunnel(value: YamlValue): ApplicationTunnel {
   const f = value.fields(['protocol', 'port']);
   const port = optional(f.port, (v) => v.integer(0, MAX_U16));
-  return { protocol: value.required(f, 'protocol').choice(['NONE', 'PROXY']), port: port || undefined };
+  return {
+    protocol: value.required(f, 'protocol').choice(['NONE', 'PROXY']),
+    port: port || undefined,
+  };
 }
 
 function readPorts(value: YamlValue): PortMap {

@@ -2,16 +2,11 @@ import { type FSWatcher, readFileSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from '../log.ts';
 import type { StateStore } from './state-store.ts';
-import { parseStaticFile, type StaticState } from './static-file.ts';
+import { parseStaticFile } from './static-file.ts';
 
 const SCOPE = 'xds:local_client';
 /** Writers take several steps (create, write, rename): wait until they are done. */
 const SETTLE_MS = 20;
-
-/** Reads and parses a state file. @throws Node's error when unreadable, StaticFileError when bad */
-export function readStaticFile(path: string): StaticState {
-  return parseStaticFile(path, readFileSync(path, 'utf8'));
-}
 
 /**
  * Keeps the store equal to a file: each change is parsed whole and swapped in; a bad file is logged
@@ -25,7 +20,7 @@ export class StateFileWatch implements Disposable {
   #text: string;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Loads the file now. @throws as `readStaticFile` */
+  /** Loads the file now. @throws as `readStaticState` */
   constructor(path: string, store: StateStore, log: Logger) {
     this.#path = path;
     this.#store = store;
@@ -33,7 +28,9 @@ export class StateFileWatch implements Disposable {
     this.#text = readFileSync(path, 'utf8');
     store.replace(parseStaticFile(path, this.#text));
     this.#watcher = watch(dirname(path), { persistent: false }, () => this.#settle());
-    this.#watcher.on('error', (error) => log.warn(SCOPE, 'local config watch failed', fault(error)));
+    this.#watcher.on('error', (error) =>
+      log.warn(SCOPE, 'local config watch failed', fault(error)),
+    );
   }
 
   [Symbol.dispose](): void {
