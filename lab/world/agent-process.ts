@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import type { NodePlan, Plan } from '../plan/plan.ts';
 import type { ChildSpec } from './child-table.ts';
 import { nodeSockets } from './paths.ts';
@@ -13,6 +14,7 @@ export function agentSpec(plan: Plan, node: NodePlan): Omit<ChildSpec, 'netnsFd'
     DNS_CAPTURE: String(plan.dnsCapture),
     ZDS_SOCKET: zds,
     PLUGIN_SOCKET: plugin,
+    STATE_FILE: join(dirname(plugin), 'pods.json'),
   });
   const name = `agent-${node.name}`;
   return {
