@@ -74,6 +74,17 @@ export class ZtunnelRefusedError extends Error {
   }
 }
 
+/** ztunnel has the pod, and the node's set of probed addresses has not: later may be better. */
+export class HostSetError extends Error {
+  override readonly name = 'HostSetError';
+  readonly code = 'DATAPLANE_AGENT_HOST_SET';
+
+  constructor(uid: string, cause: unknown) {
+    const state = cause instanceof Error ? cause.message : String(cause);
+    super(`Cannot let probes pass to pod "${uid}": ${state}`, { cause });
+  }
+}
+
 /** A pod that cannot be enrolled as it was described. */
 export class PodError extends Error {
   override readonly name = 'PodError';

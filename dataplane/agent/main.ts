@@ -1,0 +1,74 @@
+import { pino } from 'pino';
+import { setProcessName } from '../kernel/process.ts';
+import { hostRules } from '../redirect/host-rules.ts';
+import { ApiServer } from './api-server.ts';
+import { HostSide } from './host-side.ts';
+import { Journal } from './journal.ts';
+import { NodeAgent } from './node-agent.ts';
+import type { NodeAgentOptions } from './node-agent.ts';
+import { readSettings } from './settings.ts';
+import type { AgentSettings } from './settings.ts';
+
+/**
+ * The node agent as a program: one process a node, born in the node's netns. Its environment is in
+ * `settings.ts`; it logs JSON lines on standard output and says `ready` when both sockets listen.
+ * SIGTERM or SIGINT end it with status 0 and leave every pod as it is.
+ */
+async function main(): Promise<void> {
+  const settings = readSettings(process.env);
+  setProcessName('node-agent');
+  const log = pino({ level: settings.logLevel, base: { node: settings.node } });
+  const ended = endSignal();
+  const host = hostSideOf(settings);
+  const journal = new Journal(settings.stateFile);
+  await serve(settings, { host, log, journal }, ended);
+  if (!settings.keepHostRules) await host.stop();
+}
+
+async function serve(
+  settings: AgentSettings,
+  parts: Pick<NodeAgentOptions, 'host' | 'log' | 'journal'>,
+  ended: Promise<NodeJS.Signals>,
+): Promise<void> {
+  const { log } = parts;
+  await using agent = await NodeAgent.start({ ...settings, ...parts });
+  await using _server = await ApiServer.listen(settings.pluginSocket, agent, log);
+  const { era, dnsCapture, ipv6 } = settings;
+  log.info({ era, dnsCapture, ipv6, pods: agent.status().pods.length }, 'ready');
+  const timer = reconcileTimer(settings.reconcileIntervalMs, agent);
+  const signal = await ended;
+  clearInterval(timer);
+  log.info({ signal }, 'ending; pods keep their rules');
+}
+
+function hostSideOf(settings: AgentSettings): HostSide {
+  const rules = hostRules({
+    era: settings.era,
+    ipv6: settings.ipv6,
+    snatIpv4: settings.probeAddress,
+    snatIpv6: settings.probeAddressIpv6,
+    ...(settings.hostRelease === undefined ? {} : { release: settings.hostRelease }),
+  });
+  return new HostSide(rules, { programs: settings.programs });
+}
+
+function endSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+}
+
+function reconcileTimer(intervalMs: number, agent: NodeAgent): NodeJS.Timeout | undefined {
+  if (intervalMs === 0) return undefined;
+  return setInterval(() => void agent.reconcile(), intervalMs);
+}
+
+main().then(
+  // Requests that still wait for a ztunnel must not keep the process.
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  },
+);

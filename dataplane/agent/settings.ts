@@ -1,0 +1,124 @@
+import { isIP } from 'node:net';
+import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from '../redirect/constants.ts';
+import { BUILDABLE_ERAS, DEFAULT_ERA, ERAS } from '../redirect/era.ts';
+import type { Era } from '../redirect/era.ts';
+import { EraNotBuildableError } from '../redirect/errors.ts';
+import type { HostRelease } from '../redirect/host-rules.ts';
+import { AgentInputError } from './errors.ts';
+import { DEFAULT_PROGRAMS } from './programs.ts';
+import type { Programs } from './programs.ts';
+
+/** What the agent is told by its environment; names are Istio's where Istio has one. */
+export interface AgentSettings {
+  /** NODE_NAME */
+  readonly node: string;
+  /** ZDS_SOCKET: SOCK_SEQPACKET, ztunnel connects (Istio: /var/run/ztunnel/ztunnel.sock). */
+  readonly zdsSocket: string;
+  /** PLUGIN_SOCKET: HTTP (Istio: /var/run/istio-cni/pluginevent.sock). */
+  readonly pluginSocket: string;
+  /** ERA; inpod-redirect when absent. */
+  readonly era: Era;
+  /** DNS_CAPTURE (Istio: AMBIENT_DNS_CAPTURE); true when absent, as since 1.25. */
+  readonly dnsCapture: boolean;
+  /** ENABLE_IPV6 (Istio: AMBIENT_IPV6); false when absent. */
+  readonly ipv6: boolean;
+  /** HOST_PROBE_SNAT_IP, HOST_PROBE_SNAT_IPV6 */
+  readonly probeAddress: string;
+  readonly probeAddressIpv6: string;
+  /** HOST_RELEASE: release whose set name and jump the node gets. */
+  readonly hostRelease: HostRelease | undefined;
+  /** STATE_FILE: journal of enrolled pods; none when absent. */
+  readonly stateFile: string | undefined;
+  /** RECONCILE_INTERVAL_MS; 0, never, when absent. */
+  readonly reconcileIntervalMs: number;
+  /** ZDS_DEADLINE_MS of each message; 5000 when absent. */
+  readonly zdsDeadlineMs: number;
+  /** KEEP_HOST_RULES: leave the node's rule and set when ending (Istio: upgrades, reboots). */
+  readonly keepHostRules: boolean;
+  readonly logLevel: string;
+  /** IPTABLES_RESTORE, IPTABLES_SAVE, IP6TABLES_RESTORE, IP6TABLES_SAVE, IPSET */
+  readonly programs: Programs;
+}
+
+const HOST_RELEASES: readonly HostRelease[] = ['1.21', '1.23', '1.27'];
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/**
+ * Reads the environment.
+ * @throws {AgentInputError} naming the variable that is missing or wrong
+ * @throws {EraNotBuildableError}
+ */
+export function readSettings(env: Readonly<Record<string, string | undefined>>): AgentSettings {
+  const era = oneOf(env, 'ERA', ERAS) ?? DEFAULT_ERA;
+  if (!(BUILDABLE_ERAS as readonly Era[]).includes(era)) {
+    throw new EraNotBuildableError(era, BUILDABLE_ERAS);
+  }
+  return {
+    node: required(env, 'NODE_NAME'),
+    zdsSocket: required(env, 'ZDS_SOCKET'),
+    pluginSocket: required(env, 'PLUGIN_SOCKET'),
+    era,
+    dnsCapture: flag(env, 'DNS_CAPTURE', true),
+    ipv6: flag(env, 'ENABLE_IPV6', false),
+    probeAddress: address(env, 'HOST_PROBE_SNAT_IP', 4) ?? HOST_PROBE_IPV4,
+    probeAddressIpv6: address(env, 'HOST_PROBE_SNAT_IPV6', 6) ?? HOST_PROBE_IPV6,
+    hostRelease: oneOf(env, 'HOST_RELEASE', HOST_RELEASES),
+    stateFile: text(env, 'STATE_FILE'),
+    reconcileIntervalMs: milliseconds(env, 'RECONCILE_INTERVAL_MS', 0),
+    zdsDeadlineMs: milliseconds(env, 'ZDS_DEADLINE_MS', 5000),
+    keepHostRules: flag(env, 'KEEP_HOST_RULES', false),
+    logLevel: oneOf(env, 'LOG_LEVEL', LOG_LEVELS) ?? 'info',
+    programs: {
+      iptablesRestore: text(env, 'IPTABLES_RESTORE') ?? DEFAULT_PROGRAMS.iptablesRestore,
+      iptablesSave: text(env, 'IPTABLES_SAVE') ?? DEFAULT_PROGRAMS.iptablesSave,
+      ip6tablesRestore: text(env, 'IP6TABLES_RESTORE') ?? DEFAULT_PROGRAMS.ip6tablesRestore,
+      ip6tablesSave: text(env, 'IP6TABLES_SAVE') ?? DEFAULT_PROGRAMS.ip6tablesSave,
+      ipset: text(env, 'IPSET') ?? DEFAULT_PROGRAMS.ipset,
+    },
+  };
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+function text(env: Env, name: string): string | undefined {
+  const value = env[name];
+  return value === '' ? undefined : value;
+}
+
+function required(env: Env, name: string): string {
+  const value = text(env, name);
+  if (value !== undefined) return value;
+  throw new AgentInputError(`Cannot start the node agent: variable ${name} is not set`);
+}
+
+function bad(name: string, value: string, wished: string): AgentInputError {
+  return new AgentInputError(`Cannot start the node agent with ${name} "${value}": ${wished}`);
+}
+
+function flag(env: Env, name: string, fallback: boolean): boolean {
+  const value = text(env, name);
+  if (value === undefined) return fallback;
+  if (value === 'true' || value === 'false') return value === 'true';
+  throw bad(name, value, 'true or false is wished');
+}
+
+function address(env: Env, name: string, version: 4 | 6): string | undefined {
+  const value = text(env, name);
+  if (value === undefined || isIP(value) === version) return value;
+  throw bad(name, value, `an IPv${version} address is wished`);
+}
+
+function milliseconds(env: Env, name: string, fallback: number): number {
+  const value = text(env, name);
+  if (value === undefined) return fallback;
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  throw bad(name, value, 'milliseconds are wished');
+}
+
+function oneOf<T extends string>(env: Env, name: string, values: readonly T[]): T | undefined {
+  const value = text(env, name);
+  if (value === undefined) return undefined;
+  const found = values.find((candidate) => candidate === value);
+  if (found !== undefined) return found;
+  throw bad(name, value, `one of ${values.join(', ')} is wished`);
+}
