@@ -9,6 +9,7 @@ export function describePlaces(plan: Plan, map: NetnsMap): readonly Place[] {
     name: pod.name,
     kind: 'pod',
     namespace: pod.namespace,
+    workload: pod.workloadName,
     netns: pod.netns,
     node: pod.node,
     addresses: [pod.address],

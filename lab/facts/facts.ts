@@ -33,6 +33,8 @@ export interface Place {
   readonly name: string;
   readonly kind: 'pod' | 'node' | 'outside';
   readonly namespace?: string;
+  /** Of a pod: what the controller that made it is called; users name it by this too. */
+  readonly workload?: string;
   readonly netns: string;
   readonly node?: string;
   /** Without prefix length, the main one first. */
@@ -154,6 +156,8 @@ export interface ConnectStream {
   readonly bytesSent: number;
   readonly bytesReceived: number;
   readonly startedNs: string;
+  /** First byte of its request in what the client sent over TCP, the first payload byte being 0. */
+  readonly position?: number;
   /** RST_STREAM error code, when one was sent. */
   readonly resetCode?: number;
 }

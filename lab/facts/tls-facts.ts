@@ -78,7 +78,7 @@ function describeStream(
   const forwardedFor = forwardedForOf(headerOf(request, 'forwarded'));
   const traceparent = headerOf(request, 'traceparent');
   const resetCode = stream.server.resetCode ?? stream.client.resetCode;
-  const started = request && timeOf(conversation, request.at.start);
+  const started = request && timeOf(conversation, request.start);
   return {
     stream: stream.id,
     ...(stream.method !== undefined && { method: stream.method }),
@@ -89,6 +89,7 @@ function describeStream(
     bytesSent: stream.client.dataBytes,
     bytesReceived: stream.server.dataBytes,
     startedNs: String(started ?? conversation.best.firstNs),
+    ...(request && { position: request.start }),
     ...(resetCode !== undefined && { resetCode }),
   };
 }

@@ -1,17 +1,21 @@
 import { splitAddress } from '../facts/address.ts';
 import type { InterfaceFacts, Leg, LegEnd, Place, RunFacts } from '../facts/facts.ts';
 
-/** The place a name in an expectation means: `sleep`, `demo/sleep`, `node1`, `outside`. */
-export function findPlace(facts: RunFacts, name: string): Place | undefined {
-  return facts.places.find(
-    (place) =>
-      place.name === name || (place.kind === 'pod' && `${place.namespace}/${place.name}` === name),
+/** Whether a word of an expectation names this place: `sleep`, `demo/sleep`, `sleep.demo`, `node1`. */
+function isNamed(place: Place, word: string): boolean {
+  if (place.kind !== 'pod') return place.name === word;
+  return [place.name, place.workload].some(
+    (name) =>
+      name === word ||
+      `${place.namespace}/${name}` === word ||
+      `${name}.${place.namespace}` === word,
   );
 }
 
-/** Addresses a name in an expectation stands for; an IP address stands for itself. */
-export function addressesOf(facts: RunFacts, name: string): readonly string[] {
-  return findPlace(facts, name)?.addresses ?? [name];
+/** Addresses a word in an expectation stands for; an IP address stands for itself. */
+export function addressesOf(facts: RunFacts, word: string): readonly string[] {
+  const found = facts.places.filter((place) => isNamed(place, word));
+  return found.length === 0 ? [word] : found.flatMap(({ addresses }) => addresses);
 }
 
 /** Name of the place that has this address; the address itself when nobody has it. */
@@ -50,8 +54,8 @@ export function isEnd(
 ): boolean {
   if (node !== undefined && end.node !== node) return false;
   if (name === 'ztunnel') return end.kind === 'ztunnel';
-  const place = findPlace(facts, name);
-  return end.netns === (place?.netns ?? name);
+  if (end.netns === name) return true;
+  return facts.places.some((place) => place.netns === end.netns && isNamed(place, name));
 }
 
 function endText(end: LegEnd): string {
