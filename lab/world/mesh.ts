@@ -1,5 +1,5 @@
 import { agentClient, type AgentClient } from '../../dataplane/agent/client.ts';
-import type { PodRecord } from '../../dataplane/agent/api.ts';
+import type { EnrolRequest, PodRecord } from '../../dataplane/agent/api.ts';
 import type { NodePlan, Plan, PodPlan } from '../plan/plan.ts';
 import { workloadUid } from '../plan/static-config.ts';
 import { agentSpec } from './agent-process.ts';
@@ -98,7 +98,7 @@ export class Mesh {
     const { plan } = this.#options;
     const agent = agentClient(nodeSockets(pod.node).plugin);
     await agent.announce(recordOf(pod, enrolled));
-    if (enrolled) await agent.enrol({ ...recordOf(pod, true), ...placeOf(pod) });
+    if (enrolled) await agent.enrol(enrolmentOf(pod));
     else await agent.leave({ uid: pod.uid });
     if (enrolled) this.#enrolled.add(pod.uid);
     else this.#enrolled.delete(pod.uid);
@@ -153,7 +153,7 @@ export class Mesh {
       if (pod.node !== node.name) continue;
       const enrolled = this.isEnrolled(pod.uid);
       await agent.announce(recordOf(pod, enrolled));
-      if (enrolled) await agent.enrol({ ...recordOf(pod, true), ...placeOf(pod) });
+      if (enrolled) await agent.enrol(enrolmentOf(pod));
     }
   }
 
@@ -183,8 +183,10 @@ function recordOf(pod: PodPlan, ambient: boolean): PodRecord {
   return { uid, name, namespace, serviceAccount, annotations, ambient };
 }
 
-function placeOf(pod: PodPlan): { readonly netns: string; readonly ips: readonly string[] } {
-  return { netns: netnsPath(pod.netns), ips: [pod.address] };
+function enrolmentOf(pod: PodPlan): EnrolRequest {
+  const { uid, name, namespace, serviceAccount, annotations } = pod;
+  const netns = netnsPath(pod.netns);
+  return { uid, name, namespace, serviceAccount, annotations, netns, ips: [pod.address] };
 }
 
 function cmdAddOf(pod: PodPlan): Parameters<AgentClient['cmdAdd']>[0] {
