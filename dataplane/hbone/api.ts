@@ -253,7 +253,11 @@ export interface DataPathOptions {
 
 export interface DataPath extends Disposable {
   /** Takes over a bound, listening, non-blocking socket. */
-  listen(fd: number, onConnection: (connection: TcpConnection) => void, options?: ListenOptions): Listener;
+  listen(
+    fd: number,
+    onConnection: (connection: TcpConnection) => void,
+    options?: ListenOptions,
+  ): Listener;
   /**
    * Takes over an unconnected socket and connects it. TCP_NODELAY is set.
    * @throws TcpConnectError with the OS code (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT, …); the
@@ -264,7 +268,10 @@ export interface DataPath extends Disposable {
    * TLS handshake as server, then HTTP/2. The connection is owned from here on.
    * @throws TlsHandshakeError, PeerIdentityError; the connection is closed then
    */
-  acceptHbone(connection: TcpConnection, options: AcceptHboneOptions): Promise<HboneServerConnection>;
+  acceptHbone(
+    connection: TcpConnection,
+    options: AcceptHboneOptions,
+  ): Promise<HboneServerConnection>;
   createPool(options: HbonePoolOptions): HbonePool;
   /**
    * Copies both ways until both directions ended, with the half-close and reset mapping of

@@ -123,7 +123,10 @@ export class ClientConnection extends Http2Session {
     if (stream === undefined) {
       if (!this.isIdle(streamId)) return;
       const code = HTTP2_CODE.protocolError;
-      return this.closeWithFault(code, new Http2Error('HEADERS on idle stream', code, 'connection'));
+      return this.closeWithFault(
+        code,
+        new Http2Error('HEADERS on idle stream', code, 'connection'),
+      );
     }
     if (stream.answer === undefined) return this.#onTrailers(stream, isEndStream);
     const split = splitFields(fields, RESPONSE_PSEUDO);

@@ -62,7 +62,8 @@ export class FrameParser {
    */
   feed(chunk: Buffer, offset: number, length: number): void {
     const end = offset + length;
-    let at = this.#prefaceAt < CLIENT_PREFACE.length ? this.#takePreface(chunk, offset, end) : offset;
+    let at =
+      this.#prefaceAt < CLIENT_PREFACE.length ? this.#takePreface(chunk, offset, end) : offset;
     while (at < end) {
       if (!this.#isInFrame) at = this.#takeHeader(chunk, at, end);
       else if (this.#header.type === FRAME_TYPE.data) at = this.#takeData(chunk, at, end);

@@ -86,7 +86,8 @@ export class FinishedFinder {
 
 /** Cipher suite of a ServerHello (or HelloRetryRequest) record, or undefined for another record. */
 export function suiteOfServerHello(record: Buffer): number | undefined {
-  if (record[0] !== RECORD_TYPE.handshake || record[5] !== HANDSHAKE_TYPE.serverHello) return undefined;
+  if (record[0] !== RECORD_TYPE.handshake || record[5] !== HANDSHAKE_TYPE.serverHello)
+    return undefined;
   const sessionIdAt = HEADER_BYTES + 4 + 2 + 32;
   const suiteAt = sessionIdAt + 1 + (record[sessionIdAt] ?? 0);
   return suiteAt + 2 <= record.length ? record.readUInt16BE(suiteAt) : undefined;

@@ -1,5 +1,11 @@
 import { Http2Error } from '../wire/errors.ts';
-import { FRAME_FLAG, FRAME_TYPE, HTTP2_CODE, contentRange, type FrameHeader } from '../wire/http2.ts';
+import {
+  FRAME_FLAG,
+  FRAME_TYPE,
+  HTTP2_CODE,
+  contentRange,
+  type FrameHeader,
+} from '../wire/http2.ts';
 
 /** Frames one header block may be cut into; more is an attack (CVE-2024-27316 and its kin). */
 const MOST_FRAMES = 64;
@@ -36,7 +42,8 @@ export class HeaderBlock {
     if (type === FRAME_TYPE.continuation && (streamId !== this.#streamId || streamId === 0)) {
       throw new Http2Error(HTTP2_CODE.protocolError, 'Cannot take CONTINUATION: no block to go on');
     }
-    if (streamId === 0) throw new Http2Error(HTTP2_CODE.protocolError, 'Cannot take HEADERS: stream 0');
+    if (streamId === 0)
+      throw new Http2Error(HTTP2_CODE.protocolError, 'Cannot take HEADERS: stream 0');
     let content = payload;
     if (type === FRAME_TYPE.headers) {
       this.#isEndStream = (flags & FRAME_FLAG.endStream) !== 0;

@@ -29,7 +29,8 @@ export function splitFields(
       pseudo.set(name, value);
       continue;
     }
-    if (!isFieldName(name) || CONNECTION_FIELDS.has(name) || /[\0\r\n]/.test(value)) return undefined;
+    if (!isFieldName(name) || CONNECTION_FIELDS.has(name) || /[\0\r\n]/.test(value))
+      return undefined;
     headers.push(field);
   }
   return { pseudo, headers };

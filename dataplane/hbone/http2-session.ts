@@ -90,7 +90,12 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
     this.#receiveWindow = settings.connectionWindowBytes;
     this.#decoder = new HpackDecoder(4096, settings.maxHeaderListBytes);
     this.#block = new HeaderBlock(settings.maxHeaderListBytes);
-    this.#parser = new FrameParser(this, isServer, settings.maxFrameBytes, settings.maxHeaderListBytes);
+    this.#parser = new FrameParser(
+      this,
+      isServer,
+      settings.maxFrameBytes,
+      settings.maxHeaderListBytes,
+    );
     this.sealed = new SealedConnection(socket, tls, this, options.recordLimit);
     this.#keepalive = new Keepalive(settings.pingIntervalMs, settings.pingTimeoutMs, {
       sendPing: () => this.#sendFrame(FRAME_TYPE.ping, 0, 0, KEEPALIVE_PAYLOAD),
@@ -259,7 +264,10 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
     if (frameBytes === 0) this.#countIdle();
     this.#receiveWindow -= frameBytes;
     if (this.#receiveWindow < 0) {
-      throw new WireFault(HTTP2_CODE.flowControlError, 'Cannot take DATA: connection window exceeded');
+      throw new WireFault(
+        HTTP2_CODE.flowControlError,
+        'Cannot take DATA: connection window exceeded',
+      );
     }
     const stream = this.streams.get(streamId);
     this.#dataStream = stream;
@@ -401,7 +409,10 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
     for (const stream of this.streams.values()) {
       stream.sendWindow += change;
       if (stream.sendWindow > MOST_WINDOW_BYTES) {
-        throw new WireFault(HTTP2_CODE.flowControlError, 'Cannot take SETTINGS: window over 2^31-1');
+        throw new WireFault(
+          HTTP2_CODE.flowControlError,
+          'Cannot take SETTINGS: window over 2^31-1',
+        );
       }
     }
     if (change > 0) this.#pumpWaiting();
@@ -548,7 +559,8 @@ function assertSize(name: string, payload: Buffer, bytes: number): void {
 }
 
 function asHttp2Error(error: unknown): Http2Error | undefined {
-  if (error instanceof WireFault) return new Http2Error(error.message, error.http2Code, 'connection');
+  if (error instanceof WireFault)
+    return new Http2Error(error.message, error.http2Code, 'connection');
   if (error instanceof HpackError) {
     const isLimit = error.fault === 'header-list-size';
     const code = isLimit ? HTTP2_CODE.enhanceYourCalm : HTTP2_CODE.compressionError;

@@ -142,7 +142,8 @@ export class Http2Stream implements Duct {
   onRemoteReset(code: number): void {
     const isClean = code === HTTP2_CODE.noError || code === HTTP2_CODE.cancel;
     if (code === HTTP2_CODE.streamClosed) this.#failure ??= new ChannelError('EPIPE');
-    else if (!isClean) this.#failure ??= new Http2Error(`stream reset, code ${code}`, code, 'stream');
+    else if (!isClean)
+      this.#failure ??= new Http2Error(`stream reset, code ${code}`, code, 'stream');
     this.#break(new ChannelError('EPIPE'));
   }
 

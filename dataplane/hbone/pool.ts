@@ -158,5 +158,7 @@ export class ConnectionPool implements HbonePool {
 
 function nameOf(key: HbonePoolKey): string {
   const { sourceIdentity, destinationIdentities, destination, sourceIp } = key;
-  return [sourceIdentity, sourceIp, formatAddress(destination), ...destinationIdentities].join('\n');
+  return [sourceIdentity, sourceIp, formatAddress(destination), ...destinationIdentities].join(
+    '\n',
+  );
 }

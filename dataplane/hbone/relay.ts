@@ -38,7 +38,7 @@ class RunningRelay implements Relay {
     this.#aToB = new Direction(a, b, isDone, hasFailed);
     this.#bToA = new Direction(b, a, isDone, hasFailed);
     this.#onAbort = () => this.#abort(reasonOf(signal));
-    if (signal?.aborted) return this.#onAbort(), this;
+    if (signal?.aborted) return (this.#onAbort(), this);
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     a.attach(this.#aToB, this.#bToA);
     if (!this.#isOver) b.attach(this.#bToA, this.#aToB);
@@ -85,12 +85,7 @@ class Direction implements DuctReader, DuctWatcher {
   readonly #onDone: () => void;
   readonly #onFailed: (error: Error) => void;
 
-  constructor(
-    source: Duct,
-    sink: Duct,
-    onDone: () => void,
-    onFailed: (error: Error) => void,
-  ) {
+  constructor(source: Duct, sink: Duct, onDone: () => void, onFailed: (error: Error) => void) {
     this.#source = source;
     this.#sink = sink;
     this.#onDone = onDone;

@@ -16,7 +16,11 @@ export const IGNORING_HANDLER: SlotHandler = {
 };
 
 /** Applies TCP_NODELAY and keepalive; failures are ignored as in the genuine ztunnel. */
-export function tuneSlot(engine: Engine, slot: number, keepalive: KeepaliveOptions | undefined): void {
+export function tuneSlot(
+  engine: Engine,
+  slot: number,
+  keepalive: KeepaliveOptions | undefined,
+): void {
   const { idleSeconds = 0, intervalSeconds = 0, probes = 0, userTimeoutMs = 0 } = keepalive ?? {};
   engine.tune(slot, idleSeconds, intervalSeconds, probes, userTimeoutMs);
 }

@@ -38,7 +38,10 @@ export interface HandshakeResult {
 }
 
 /** A context as HBONE wants it: TLS 1.3 only, our chain, the peer's roots. */
-export function createHboneContext(credentials: HboneCredentials, ciphers: string): tls.SecureContext {
+export function createHboneContext(
+  credentials: HboneCredentials,
+  ciphers: string,
+): tls.SecureContext {
   return tls.createSecureContext({
     key: credentials.key,
     cert: credentials.certificateChain,
@@ -209,7 +212,7 @@ class Handshake implements SlotHandler {
       return;
     }
     this.#outgoing.push(Buffer.from(chunk));
-    for (let record; !this.#isOver && (record = this.#outgoing.peek()) !== undefined; ) {
+    for (let record; !this.#isOver && (record = this.#outgoing.peek()) !== undefined;) {
       this.#outgoing.take(record);
       if (this.#isSentinel(record)) return this.#finish();
       this.#socket.write(record);
@@ -272,8 +275,10 @@ class Handshake implements SlotHandler {
   #peerChain(): PeerChain {
     if (this.#options.role === 'server') {
       // node checks clients only inside tls.Server; the verdict of OpenSSL is the same call.
-      const handle = (this.#tls as unknown as { _handle?: { verifyError?(): Error | null } })._handle;
-      if (typeof handle?.verifyError !== 'function') throw new TlsHandshakeError('peer not verified');
+      const handle = (this.#tls as unknown as { _handle?: { verifyError?(): Error | null } })
+        ._handle;
+      if (typeof handle?.verifyError !== 'function')
+        throw new TlsHandshakeError('peer not verified');
       const verdict = handle.verifyError();
       if (verdict) throw new TlsHandshakeError(verdict.message, { cause: verdict });
     }
@@ -311,7 +316,9 @@ class Handshake implements SlotHandler {
     try {
       step();
     } catch (error) {
-      this.#fail(error instanceof Error ? asHandshakeError(error) : new TlsHandshakeError('unknown'));
+      this.#fail(
+        error instanceof Error ? asHandshakeError(error) : new TlsHandshakeError('unknown'),
+      );
     }
   }
 

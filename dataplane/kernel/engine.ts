@@ -58,6 +58,26 @@ interface NativeEngine {
   dispose(): void;
 }
 
+/** Stands in after disposal: late calls (a timer, a promise) find nothing to do. */
+const GONE: NativeEngine = {
+  adopt: () => -constants.errno.EBADF,
+  connect: () => -constants.errno.EBADF,
+  endpoints: () => ['0.0.0.0', 0],
+  originalDestination: () => undefined,
+  tune: () => undefined,
+  read: () => undefined,
+  send: () => -constants.errno.EBADF,
+  sendRecord: () => -constants.errno.EBADF,
+  attach: () => undefined,
+  inject: () => undefined,
+  release: () => undefined,
+  shut: () => undefined,
+  close: () => undefined,
+  counters: () => [0, 0, 0, 0, 0],
+  descriptor: () => -1,
+  dispose: () => undefined,
+};
+
 /** Who is told what happens to a slot. Slab offsets are valid only during the call. */
 export interface SlotHandler {
   /** Bytes (opened ones once a reading key is attached) lie in `engine.slab`. */
@@ -108,7 +128,7 @@ export class Engine implements Disposable {
   readonly #gather = new Int32Array(PIECES * 3);
   readonly #handlers: (SlotHandler | undefined)[] = [];
   readonly #onCallbackError: (error: unknown) => void;
-  readonly #native: NativeEngine;
+  #native: NativeEngine;
   readonly #dirty: Flushable[] = [];
   #flushAt = 0;
   #controlAt = 0;
@@ -287,15 +307,13 @@ export class Engine implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
-    if (this.#isInTurn) {
-      setImmediate(() => this[Symbol.dispose]());
-      return;
-    }
     this.flush();
     this.#isDisposed = true;
     this.#handlers.length = 0;
     this.#openSlots = 0;
-    this.#native.dispose();
+    const { dispose } = this.#native;
+    this.#native = GONE;
+    dispose();
   }
 
   #open(slot: number, handler: SlotHandler): number {

@@ -31,7 +31,7 @@ void push_event(engine_t *engine, slot_t *slot, int kind, int a, int b) {
 void deliver_events(engine_t *engine) {
   int count = engine->event_count;
   engine->event_count = 0;
-  if (count == 0 || engine->disposed) return;
+  if (count == 0 || engine->disposed || engine->dispose_later) return;
   napi_env env = engine->env;
   napi_handle_scope scope;
   napi_open_handle_scope(env, &scope);
@@ -388,17 +388,21 @@ static void on_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
   dispose_engine(data);
 }
 
-/* dispose(): closes every descriptor. No other function may be called afterwards. */
+void end_engine(engine_t *engine) {
+  for (int i = 0; i < 4; i++) napi_delete_reference(engine->env, engine->buffers[i]);
+  napi_delete_reference(engine->env, engine->on_events);
+  napi_delete_reference(engine->env, engine->receiver);
+  napi_async_destroy(engine->env, engine->async_context);
+  dispose_engine(engine);
+}
+
+/* dispose(): closes every descriptor, inside a turn at its end. Nothing may be called afterwards. */
 static napi_value engine_dispose(napi_env env, napi_callback_info info) {
   ARGS(0);
   engine_t *engine = bound_data;
-  if (engine->disposed) return NULL;
-  if (engine->in_turn) return throw_errno(env, "engine dispose inside a turn", EBUSY);
-  for (int i = 0; i < 4; i++) napi_delete_reference(env, engine->buffers[i]);
-  napi_delete_reference(env, engine->on_events);
-  napi_delete_reference(env, engine->receiver);
-  napi_async_destroy(env, engine->async_context);
-  dispose_engine(engine);
+  if (engine->disposed || engine->dispose_later) return NULL;
+  if (engine->in_turn) engine->dispose_later = true;
+  else end_engine(engine);
   return NULL;
 }
 

@@ -79,7 +79,7 @@ typedef struct engine {
   napi_ref on_events, receiver, buffers[4];
   uv_any_t *poll;
   int epoll_fd, wake_fd;
-  bool in_turn, disposed;
+  bool in_turn, disposed, dispose_later;
   uint8_t *slab, *control;
   size_t slab_size, slab_at, control_size;
   int32_t *events, *gather;
@@ -94,6 +94,8 @@ typedef struct engine {
 
 /* engine.c */
 void deliver_events(engine_t *engine);
+/* Frees what JavaScript holds for the engine, then all the rest. */
+void end_engine(engine_t *engine);
 void push_event(engine_t *engine, slot_t *slot, int kind, int a, int b);
 bool has_event_room(const engine_t *engine);
 slot_t *new_slot(engine_t *engine, int fd, int kind);

@@ -286,4 +286,5 @@ void run_turn(engine_t *engine) {
   engine->stales.count = 0;
   for (int i = 0; i < engine->corpses.count; i++) close_slot(engine, engine->corpses.items[i]);
   engine->corpses.count = 0;
+  if (engine->dispose_later) end_engine(engine);
 }
