@@ -1,4 +1,4 @@
-import { closeNetns, netnsInode, openNetns } from '../kernel/netns.ts';
+import { closeNetns, netnsInode, openNetns, withNetns } from '../kernel/netns.ts';
 import type { ApiError, EnrolRequest, PodState, PodStatus } from './api.ts';
 import type { ApplyResult } from './apply-rules.ts';
 import { PodError } from './errors.ts';
@@ -45,8 +45,9 @@ export class EnrolledPod implements Disposable {
     let fd: number | undefined;
     try {
       fd = openNetns(path);
-      const inode = netnsInode(fd);
-      if (inode !== netnsInode(HOME)) return new EnrolledPod(request, fd);
+      // Entering is the check: a descriptor of another kind of file has an inode as well.
+      withNetns(fd, () => {});
+      if (netnsInode(fd) !== netnsInode(HOME)) return new EnrolledPod(request, fd);
     } catch (error) {
       if (fd !== undefined) closeNetns(fd);
       throw refuse('cannot be opened as a netns', error);
