@@ -2,7 +2,7 @@
  * Faults of the data path. Messages follow the genuine ztunnel's (`facts/ztunnel.md` §6.5), because
  * they end up in its access log.
  */
-import type { SocketAddress } from './api.ts';
+import type { SocketAddress, TunnelInfo } from './api.ts';
 import { formatAddress } from './address.ts';
 
 /** The TCP connection could not be made. `osCode` is the kernel's: ECONNREFUSED, ETIMEDOUT, … */
@@ -40,10 +40,13 @@ export class HttpStatusError extends Error {
   override readonly name = 'HttpStatusError';
   readonly code = 'DATAPLANE_HTTP_STATUS';
   readonly status: number;
+  /** The stream that was refused, for logs and leg records. */
+  readonly tunnel: TunnelInfo | undefined;
 
-  constructor(status: number) {
+  constructor(status: number, tunnel?: TunnelInfo) {
     super(`http status: ${status}`);
     this.status = status;
+    this.tunnel = tunnel;
   }
 }
 

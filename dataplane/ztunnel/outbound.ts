@@ -5,6 +5,7 @@ import type {
   PeerChain,
   TcpConnection,
 } from '../hbone/api.ts';
+import { HttpStatusError } from '../hbone/errors.ts';
 import type { Credentials } from '../identity/ca-client.ts';
 import { verifyServerNames } from '../identity/peer-names.ts';
 import { formatSpiffe, parseSpiffe } from '../identity/spiffe.ts';
@@ -197,6 +198,7 @@ async function connectTunnel(
     report.tunnel = stream.tunnel;
     return stream;
   } catch (error) {
+    if (error instanceof HttpStatusError) report.tunnel = error.tunnel;
     throw outboundError(error);
   }
 }
