@@ -29,7 +29,7 @@ export interface RecorderOptions {
   readonly dir: string;
   /** Bytes kept of each frame; default 262,144, which no frame exceeds. */
   readonly snapLength?: number;
-  /** Receive buffer of each interface, default 8 MB; filled only as frames wait. */
+  /** Receive buffer of each interface, default 32 MB; filled only as frames wait. */
   readonly bufferBytes?: number;
   /** A recorder program that the caller has started with an IPC channel; default: one is started. */
   readonly process?: ChildProcess;
@@ -41,7 +41,7 @@ interface Waiting {
 }
 
 const SNAP_LENGTH = 262_144;
-const BUFFER_BYTES = 8 << 20;
+const BUFFER_BYTES = 32 << 20;
 /** Answers take milliseconds; a recorder silent for so long hangs. */
 const ANSWER_TIMEOUT_MS = 60_000;
 

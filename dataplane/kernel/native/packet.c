@@ -29,8 +29,12 @@ enum {
   BATCH = 64,
   CONTROL_BYTES = 192,
   FILE_BUFFER_BYTES = 1 << 20,
+  BLOCK_HEAD = 28,
   /* Header, trailer and options around the bytes of one frame. */
-  BLOCK_EXTRA = 28 + 8 + 24 + 4 + 4 + 4,
+  BLOCK_EXTRA = BLOCK_HEAD + 8 + 24 + 4 + 4,
+  /* Frames of this size are read straight to where they are written from: copying them once more
+   * costs more than a system call each. */
+  LARGE_FRAME_BYTES = 4096,
   MAX_WAIT_MS = 8,
   CLOSERS = 16,
   /* Batches of one socket before the others have their turn; and when asked to catch up. */
@@ -41,11 +45,11 @@ enum {
 typedef struct {
   int socket, file;
   uint32_t snap_length;
-  uint64_t frames, bytes, received, drops, unwritten, buffered_frames;
+  uint64_t frames, received, drops, unwritten, buffered_frames;
   int write_error;
   uint8_t *buffer;
   size_t used;
-  bool active;
+  bool active, has_large;
 } capture_t;
 
 typedef struct {
@@ -94,15 +98,19 @@ typedef struct {
   uint32_t length, captured, mark, flags;
 } frame_t;
 
-/* One Enhanced Packet Block (draft-ietf-opsawg-pcapng §4.3) on interface 0, little endian. */
-static void append_block(capture_t *capture, const uint8_t *data, const frame_t *frame) {
-  size_t padded = (frame->captured + 3u) & ~3u;
+/* Where the next frame's bytes go, with room for `length` of them; NULL when there is no memory. */
+static uint8_t *reserve_frame(capture_t *capture, size_t length) {
   if (!capture->buffer) capture->buffer = malloc(FILE_BUFFER_BYTES);
-  if (!capture->buffer || padded + BLOCK_EXTRA > FILE_BUFFER_BYTES) {
-    capture->unwritten++;
-    return;
+  if (!capture->buffer) return NULL;
+  if (capture->used + ((length + 3) & ~(size_t)3) + BLOCK_EXTRA > FILE_BUFFER_BYTES) {
+    write_out(capture);
   }
-  if (capture->used + padded + BLOCK_EXTRA > FILE_BUFFER_BYTES) write_out(capture);
+  return capture->buffer + capture->used + BLOCK_HEAD;
+}
+
+/* Makes one Enhanced Packet Block (draft-ietf-opsawg-pcapng §4.3) on interface 0, little endian, of
+ * the frame whose bytes stand where reserve_frame said. */
+static void finish_block(capture_t *capture, const frame_t *frame) {
   uint8_t *start = capture->buffer + capture->used, *at = start;
   at = put32(at, 6);
   at += 4;
@@ -110,10 +118,8 @@ static void append_block(capture_t *capture, const uint8_t *data, const frame_t 
   at = put32(at, (uint32_t)(frame->time_ns >> 32));
   at = put32(at, (uint32_t)frame->time_ns);
   at = put32(at, frame->captured);
-  at = put32(at, frame->length);
-  memcpy(at, data, frame->captured);
-  memset(at + frame->captured, 0, padded - frame->captured);
-  at += padded;
+  at = put32(at, frame->length) + frame->captured;
+  while ((at - start) & 3) *at++ = 0;
   at = put_option(at, 2 /* epb_flags */, 4);
   at = put32(at, frame->flags);
   if (frame->mark) {
@@ -161,32 +167,80 @@ static void read_control(struct msghdr *message, frame_t *frame) {
   }
 }
 
+static void note_frame(capture_t *capture, struct msghdr *message, uint32_t held,
+                       frame_t *frame) {
+  *frame = (frame_t){.length = held};
+  read_control(message, frame);
+  frame->captured = held < capture->snap_length ? held : capture->snap_length;
+  frame->flags = flags_of(((struct sockaddr_ll *)message->msg_name)->sll_pkttype);
+  capture->frames++;
+}
+
+static void prepare(struct mmsghdr *message, struct iovec *vector, void *base, size_t length) {
+  vector->iov_base = base;
+  vector->iov_len = length;
+  message->msg_hdr.msg_controllen = CONTROL_BYTES;
+  message->msg_hdr.msg_namelen = sizeof(struct sockaddr_ll);
+}
+
+/* Whether a failed read is to be tried again. */
+static bool is_passing(recorder_t *recorder, capture_t *capture) {
+  /* ENETDOWN tells once that the interface went down: it may come up again. */
+  if (errno == EINTR || errno == ENETDOWN) return true;
+  if (errno != EAGAIN) epoll_ctl(recorder->epoll, EPOLL_CTL_DEL, capture->socket, NULL);
+  return false;
+}
+
+/* Up to a batch of frames by one call, copied to the file buffer; their number, -1 for nothing. */
+static int read_batch(recorder_t *recorder, capture_t *capture, size_t *bytes) {
+  for (int i = 0; i < BATCH; i++) {
+    prepare(&recorder->messages[i], &recorder->vectors[i],
+            recorder->slab + recorder->stride * (size_t)i, capture->snap_length);
+  }
+  int got = recvmmsg(capture->socket, recorder->messages, BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
+  for (int i = 0; i < got; i++) {
+    frame_t frame;
+    struct msghdr *message = &recorder->messages[i].msg_hdr;
+    note_frame(capture, message, recorder->messages[i].msg_len, &frame);
+    uint8_t *at = reserve_frame(capture, frame.captured);
+    *bytes += frame.length;
+    if (!at) {
+      capture->unwritten++;
+      continue;
+    }
+    memcpy(at, message->msg_iov->iov_base, frame.captured);
+    finish_block(capture, &frame);
+  }
+  return got;
+}
+
+/* Up to a batch of frames by a call each, read into the file buffer. */
+static int read_large(recorder_t *recorder, capture_t *capture, size_t *bytes) {
+  for (int got = 0; got < BATCH; got++) {
+    uint8_t *at = reserve_frame(capture, capture->snap_length);
+    if (!at) return read_batch(recorder, capture, bytes);
+    struct mmsghdr *slot = &recorder->messages[0];
+    prepare(slot, &recorder->vectors[0], at, capture->snap_length);
+    ssize_t held = recvmsg(capture->socket, &slot->msg_hdr, MSG_DONTWAIT | MSG_TRUNC);
+    if (held < 0) return got > 0 ? got : -1;
+    frame_t frame;
+    note_frame(capture, &slot->msg_hdr, (uint32_t)held, &frame);
+    finish_block(capture, &frame);
+    *bytes += frame.length;
+  }
+  return BATCH;
+}
+
 /* Reads until nothing is pending, or that many batches; bytes read. */
 static size_t drain_capture(recorder_t *recorder, capture_t *capture, unsigned batches) {
   size_t total = 0;
   while (batches-- > 0) {
-    for (int i = 0; i < BATCH; i++) {
-      recorder->vectors[i].iov_len = capture->snap_length;
-      recorder->messages[i].msg_hdr.msg_controllen = CONTROL_BYTES;
-      recorder->messages[i].msg_hdr.msg_namelen = sizeof recorder->senders[i];
-    }
-    int got = recvmmsg(capture->socket, recorder->messages, BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
-    if (got < 0) {
-      /* ENETDOWN tells once that the interface went down: it may come up again. */
-      if (errno == EINTR || errno == ENETDOWN) continue;
-      if (errno != EAGAIN) epoll_ctl(recorder->epoll, EPOLL_CTL_DEL, capture->socket, NULL);
-      return total;
-    }
-    for (int i = 0; i < got; i++) {
-      frame_t frame = {.length = recorder->messages[i].msg_len};
-      read_control(&recorder->messages[i].msg_hdr, &frame);
-      uint32_t held = recorder->messages[i].msg_len;
-      frame.captured = held < capture->snap_length ? held : capture->snap_length;
-      frame.flags = flags_of(recorder->senders[i].sll_pkttype);
-      append_block(capture, recorder->vectors[i].iov_base, &frame);
-      total += frame.length;
-    }
-    capture->frames += (uint64_t)got;
+    size_t bytes = 0;
+    int got = (capture->has_large ? read_large : read_batch)(recorder, capture, &bytes);
+    if (got < 0 && is_passing(recorder, capture)) continue;
+    if (got <= 0) return total;
+    total += bytes;
+    capture->has_large = bytes / (size_t)got >= LARGE_FRAME_BYTES;
     if (got < BATCH) return total;
   }
   return total;
@@ -288,7 +342,6 @@ static napi_value recorder_open(napi_env env, napi_callback_info info) {
   recorder->slab = malloc(recorder->stride * BATCH);
   recorder->epoll = epoll_create1(EPOLL_CLOEXEC);
   for (int i = 0; i < BATCH; i++) {
-    recorder->vectors[i].iov_base = recorder->slab + recorder->stride * (size_t)i;
     recorder->messages[i].msg_hdr = (struct msghdr){
         .msg_name = &recorder->senders[i], .msg_iov = &recorder->vectors[i], .msg_iovlen = 1,
         .msg_control = recorder->control[i]};
