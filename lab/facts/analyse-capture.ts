@@ -5,16 +5,13 @@ import { ConnectionIndex, LegRecordIndex } from './connection-index.ts';
 import { ConntrackIndex } from './conntrack-index.ts';
 import { describeConnection, unixNs } from './describe-connection.ts';
 import { describeInterface, describePlaces, findProblems } from './describe-run.ts';
-import type {
-  Conversation,
-  DissectedCapture,
-  DissectedInterface,
-  Sighting as FoundBytes,
-} from './dissect/types.ts';
+import type { Dissection } from './dissect/dissect.ts';
+import type { Conversation, DissectedCapture, DissectedInterface } from './dissect/types.ts';
 import { FRAME_META } from './dissect/frame-table.ts';
 import type { EvidenceFiles } from './evidence-files.ts';
 import type { CanaryFacts, Connection, InterfaceFacts, Problem, RunFacts } from './facts.ts';
 import { FACTS_SCHEMA } from './facts.ts';
+import { findCanaries, type FoundCanary } from './find-canaries.ts';
 import { collectHalves } from './half-flow-table.ts';
 import type { MatchedConnection, SeenConversation } from './match-connections.ts';
 import { matchConnections } from './match-connections.ts';
@@ -31,10 +28,8 @@ import { describeTls } from './tls-facts.ts';
 export interface CaptureInput {
   readonly plan: Plan;
   readonly requests: readonly RequestResult[];
-  readonly capture: DissectedCapture;
+  readonly capture: Dissection;
   readonly evidence: EvidenceFiles;
-  /** Places where a byte string stands, in clear or decrypted. */
-  readonly find: (needle: string) => readonly FoundBytes[];
   /** File of an interface (`netns/name`), below the run directory. */
   readonly fileOf: (interfaceName: string) => string;
 }
@@ -87,7 +82,7 @@ interface Matching {
 
 function matchAll({ capture, evidence, fileOf }: CaptureInput, map: NetnsMap): Matching {
   const conntrack = new ConntrackIndex(evidence.conntrack);
-  const baseNs = capture.interfaces[0]?.frames.baseNs ?? 0n;
+  const baseNs = capture.interfaces.find(({ frames }) => frames.count > 0)?.frames.baseNs ?? 0n;
   const byName = new Map(capture.interfaces.map((each) => [each.name, each]));
   const seen = capture.interfaces.flatMap((each) => seeConversations(each, baseNs, fileOf));
   const connections = matchConnections(seen, { conntrack, baseNs, peerOf: map.peerOf });
@@ -152,21 +147,20 @@ function countClipped(meta: Uint8Array, count: number): number {
 }
 
 function stitchContext(
-  { find, fileOf, requests, evidence }: CaptureInput,
+  { capture, fileOf, requests, evidence }: CaptureInput,
   map: NetnsMap,
   matching: Matching,
   connections: readonly Connection[],
 ): StitchContext {
   const conversations = matching.connections.map(matching.conversationOf);
   const idOf = new Map(conversations.map((conversation, id) => [conversation, id]));
-  const found = new Map<string, readonly FoundBytes[]>();
-  for (const { canary } of requests) if (!found.has(canary)) found.set(canary, find(canary));
+  const found = findCanaries(
+    capture,
+    requests.map(({ canary }) => canary),
+  );
   const canaryContext: CanaryContext = { fileOf, connectionOf: (each) => idOf.get(each) };
   const facts = new Map<string, CanaryFacts>(
-    [...found].map(([canary, places]) => [
-      canary,
-      describeCanary({ canary, found: places }, canaryContext),
-    ]),
+    [...found].map(([canary, places]) => [canary, describeCanary(canary, places, canaryContext)]),
   );
   const carriers = carriersOf(found, idOf);
   return {
@@ -190,14 +184,14 @@ function stitchContext(
 
 /** Canaries that stand in clear in frames of each connection. */
 function carriersOf(
-  found: ReadonlyMap<string, readonly FoundBytes[]>,
+  found: ReadonlyMap<string, readonly FoundCanary[]>,
   idOf: ReadonlyMap<number | undefined, number>,
 ): ReadonlyMap<number, ReadonlySet<string>> {
   const carriers = new Map<number, Set<string>>();
   for (const [canary, places] of found) {
-    for (const { where, conversation } of places) {
+    for (const { kind, conversation } of places) {
       const id = conversation === undefined ? undefined : idOf.get(conversation);
-      if (where !== 'frame' || id === undefined) continue;
+      if (kind !== 'clear' || id === undefined) continue;
       const set = carriers.get(id) ?? new Set();
       carriers.set(id, set.add(canary));
     }

@@ -1,13 +1,8 @@
-import type { Sighting as FoundBytes } from './dissect/types.ts';
 import type { CanaryFacts, CanaryHit } from './facts.ts';
+import type { FoundCanary } from './find-canaries.ts';
 
 /** Frames listed of one canary on one interface. */
 const LISTED_FRAMES = 16;
-
-export interface FoundCanary {
-  readonly canary: string;
-  readonly found: readonly FoundBytes[];
-}
 
 export interface CanaryContext {
   readonly fileOf: (interfaceName: string) => string;
@@ -17,20 +12,21 @@ export interface CanaryContext {
 
 /** Sorts the places where a canary was found: in clear by interface, decrypted by stream. */
 export function describeCanary(
-  { canary, found }: FoundCanary,
+  canary: string,
+  found: readonly FoundCanary[],
   { fileOf, connectionOf }: CanaryContext,
 ): CanaryFacts {
   const clear = new Map<string, number[]>();
   const decrypted = new Map<string, { readonly connection: number; readonly stream: number }>();
   for (const each of found) {
-    if (each.where === 'frame') {
+    if (each.kind === 'clear') {
       clear.set(each.interface, [...(clear.get(each.interface) ?? []), each.frame]);
       continue;
     }
-    const connection =
-      each.conversation === undefined ? undefined : connectionOf(each.conversation);
-    if (connection === undefined || each.streamId === undefined) continue;
-    decrypted.set(`${connection} ${each.streamId}`, { connection, stream: each.streamId });
+    const connection = connectionOf(each.conversation);
+    const { stream } = each;
+    if (connection === undefined || stream === undefined) continue;
+    decrypted.set(`${connection} ${stream}`, { connection, stream });
   }
   return {
     canary,
