@@ -5,7 +5,12 @@ import { planLab } from '../../lab/plan/plan-lab.ts';
 import { createLab, gc, listLabs } from '../../lab/world/client.ts';
 import type { Lab } from '../../lab/world/lab.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { diffHostState, namespaceOf, namespacesInUse, readHostState } from './support/host-state.ts';
+import {
+  diffHostState,
+  namespaceOf,
+  namespacesInUse,
+  readHostState,
+} from './support/host-state.ts';
 import { eventually } from './support/lab.ts';
 
 const TOPOLOGY = join(import.meta.dirname, '..', '..', 'topologies', 'two-nodes.yaml');
@@ -27,14 +32,20 @@ t.test('createLab() changes nothing of the machine, before, during, after', asyn
 
 t.test('diffHostState() tells a change', async (t) => {
   const before = readHostState();
-  const diff = diffHostState(before, { ...before, rules: [...before.rules, '9: from all lookup 9'] });
+  const diff = diffHostState(before, {
+    ...before,
+    rules: [...before.rules, '9: from all lookup 9'],
+  });
   t.same(diff, ['rules + 9: from all lookup 9']);
 });
 
 t.test('two labs do not disturb each other', async (t) => {
   const [one, two] = await Promise.all([createLab(planOf('b')), createLab(planOf('c'))]);
   const both = await Promise.all([one.request(get), two.request(get)]);
-  t.same(both.map(({ status }) => status), [200, 200]);
+  t.same(
+    both.map(({ status }) => status),
+    [200, 200],
+  );
   t.same(
     both.map(({ local }) => local?.split(':')[0]),
     ['10.244.1.4', '10.244.1.4'],

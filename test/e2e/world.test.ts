@@ -17,7 +17,7 @@ const topology = await loadTopology(TOPOLOGY);
 const name = `w${process.pid}`;
 const plan = planLab(topology, { lab: name });
 const progress: Progress[] = [];
-const lab = await createLab(plan, { withoutMesh: process.env.NOMESH === "1", onProgress: (one) => progress.push(one) });
+const lab = await createLab(plan, { onProgress: (one) => progress.push(one) });
 t.teardown(() => lab.down());
 const ask = (from: string, to: string) => lab.request({ from, to, count: 1 });
 
@@ -94,8 +94,11 @@ t.test('exec() into an unknown pod names the nearest', async (t) => {
 
 t.test('the supervisor reaps what its programs leave behind', async (t) => {
   await execIn(lab, 'sleep', ['sh', '-c', 'for i in 1 2 3 4 5; do sleep 0.1 & done']);
+  // What nsenter leaves behind is the child of the machine's own init, parent 0 in here.
   const zombies = async () =>
-    (await execIn(lab, 'node1', ['ps', '-eo', 'stat'])).stdout.split('\n').filter((s) => s[0] === 'Z');
+    (await execIn(lab, 'node1', ['ps', '-eo', 'ppid=,stat='])).stdout
+      .split('\n')
+      .filter((line) => /^\s*1\s+Z/.test(line));
   t.same(await eventually(zombies, ({ length }) => length === 0), []);
 });
 
@@ -125,15 +128,24 @@ t.test('request() tells how a request went, whatever its end', async (t) => {
     clientNetns: 'legacy.legacy',
     remote: '10.96.1.2:8000',
   });
-  t.match(await ask('legacy', 'tcp://outside:9000'), { outcome: 'ok', sourceSeenByApp: /^172\.18\.0\.1:/ });
-  t.match(await ask('legacy', 'udp://outside:9000'), { outcome: 'ok', sourceSeenByApp: /^172\.18\.0\.1:/ });
+  t.match(await ask('legacy', 'tcp://outside:9000'), {
+    outcome: 'ok',
+    sourceSeenByApp: /^172\.18\.0\.1:/,
+  });
+  t.match(await ask('legacy', 'udp://outside:9000'), {
+    outcome: 'ok',
+    sourceSeenByApp: /^172\.18\.0\.1:/,
+  });
   t.match(await ask('legacy', 'tcp://outside:9'), { outcome: 'refused' });
   t.match(await ask('legacy', 'http://outside:9/'), { outcome: 'refused', exitCode: 7 });
   t.match(await ask('legacy', 'http://outside:8080/reset'), { outcome: 'reset', exitCode: 56 });
   const late = { from: 'legacy', to: 'http://outside:8080/delay/5', count: 1 };
   t.match(await lab.request(late, { timeoutMs: 300 }), { outcome: 'timeout', exitCode: 28 });
   t.match(await ask('outside', 'http://node:node1:30080/get'), { status: 200 });
-  t.match(await ask('httpbin', 'http://self:8080/ip'), { status: 200, sourceSeenByApp: /^10\.244\.2/ });
+  t.match(await ask('httpbin', 'http://self:8080/ip'), {
+    status: 200,
+    sourceSeenByApp: /^10\.244\.2/,
+  });
   await t.rejects(ask('legacy', 'http://nowhere.demo:1/'), { code: 'LAB_UNKNOWN_SERVICE' });
 });
 
@@ -152,7 +164,10 @@ t.test('connectLab() finds a running lab, and letting go of it leaves it running
   {
     await using other = await connectLab(name);
     t.equal((await other.status()).state, 'ready');
-    t.same(other.plan.pods.map((pod) => pod.uid), plan.pods.map((pod) => pod.uid));
+    t.same(
+      other.plan.pods.map((pod) => pod.uid),
+      plan.pods.map((pod) => pod.uid),
+    );
   }
   t.equal(listLabs().find((entry) => entry.name === name)?.state, 'alive');
   await t.rejects(connectLab('no-such-lab'), { code: 'LAB_NOT_RUNNING' });
@@ -169,7 +184,14 @@ t.test('a lab that is not detached dies with the process that made it', async (t
   const state = () => listLabs().find((entry) => entry.name === orphan)?.state;
   t.equal(state(), 'alive');
   child.kill('SIGKILL');
-  t.equal(await eventually(async () => state(), (seen) => seen === 'dead', 2_000), 'dead');
+  t.equal(
+    await eventually(
+      async () => state(),
+      (seen) => seen === 'dead',
+      2_000,
+    ),
+    'dead',
+  );
   t.ok(removeDead(labPaths(orphan)));
 });
 
@@ -182,7 +204,10 @@ t.test('capture: every interface is recorded and the files are there', async (t)
   const frames = (at: string) =>
     recording.interfaces.find((i) => `${i.netns}/${i.name}` === at)?.frames ?? -1;
   t.ok(frames('legacy.legacy/eth0') > 0 && frames('fabric/p-node2') > 0);
-  t.same(recording.interfaces.filter((i) => i.kernelDrops > 0), []);
+  t.same(
+    recording.interfaces.filter((i) => i.kernelDrops > 0),
+    [],
+  );
   t.ok(readFileSync(join(directory, 'plan.json'), 'utf8').includes(name));
   await t.rejects(lab.stopCapture(), { code: 'LAB_NO_CAPTURE' });
   await t.rejects(lab.startCapture('/run/x'), { code: 'LAB_BAD_DIRECTORY' });
