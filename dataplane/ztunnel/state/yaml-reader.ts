@@ -96,8 +96,8 @@ export class YamlValue {
   }
 
   #child(path: string, node: Node | null, offset = this.#offset): YamlValue {
-    if (isAlias(node)) this.fail('holds an alias, aliases are not supported');
-    return new YamlValue(this.file, path, node, this.#lines, offset);
+    const child = new YamlValue(this.file, path, node, this.#lines, offset);
+    return isAlias(node) ? child.fail('is an alias, aliases are not supported') : child;
   }
 
   #position(): TextPosition {
