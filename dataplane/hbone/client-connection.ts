@@ -168,7 +168,7 @@ export class ClientConnection extends Http2Session {
     if (isEndStream) stream.onRemoteEnd();
     if (status === 200) return answer.resolve();
     stream.resetStream();
-    answer.reject(new HttpStatusError(status));
+    answer.reject(new HttpStatusError(status, stream.tunnel));
   }
 
   #onTrailers(stream: ClientStream, isEndStream: boolean): void {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type {
   ConnectRequest,
   HbonePool,
@@ -41,6 +42,8 @@ export class ConnectionPool implements HbonePool {
     this.#make = make;
     this.#maxStreams = options.maxStreamsPerConnection ?? DEFAULT_MAX_STREAMS;
     this.#idleMs = options.idleReleaseMs ?? DEFAULT_IDLE_MS;
+    // Every attempt under way listens; that many is no leak.
+    setMaxListeners(0, this.#abort.signal);
   }
 
   get connectionCount(): number {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { HttpStatusError } from '../../dataplane/hbone/errors.ts';
+import { HttpStatusError, TcpConnectError } from '../../dataplane/hbone/errors.ts';
 import { createDataPath } from '../../dataplane/hbone/data-path.ts';
 import type { HboneStream } from '../../dataplane/hbone/api.ts';
 import type { ClientStream } from '../../dataplane/hbone/client-connection.ts';
@@ -147,7 +147,7 @@ t.test('connect() and pool.connect() say why nothing was reached', async (t) => 
   listener.close();
   const closed = { ip: '127.0.0.1', port: free.port };
   const plain = path.connect(socketFd(), closed);
-  await t.rejects(plain, { osCode: 'ECONNREFUSED' } as object);
+  await t.rejects(plain, new TcpConnectError(closed, 'ECONNREFUSED'));
   const refused = { authority: `127.0.0.1:${free.port}`, headers: [] };
   const failed = pool.connect(keyTo(server.port), refused);
   await t.rejects(failed, new HttpStatusError(503), 'the app refused');
@@ -162,7 +162,7 @@ t.test('connect() and pool.connect() say why nothing was reached', async (t) => 
   });
   const aborted = AbortSignal.abort();
   const connecting = path.connect(socketFd(), closed, { signal: aborted });
-  await t.rejects(connecting, { osCode: 'ECANCELED' } as object);
+  await t.rejects(connecting, new TcpConnectError(closed, 'ECANCELED'));
   pool[Symbol.dispose]();
   path[Symbol.dispose]();
 });
