@@ -16,7 +16,7 @@ export interface TopologyFault {
 export type TopologyErrorCode = 'TOPOLOGY_INVALID' | 'TOPOLOGY_NOT_FOUND';
 
 /**
- * A topology that cannot be used: all faults found at once, in file order. The message holds one
+ * A topology that cannot be used: the faults found at once, in file order. The message holds one
  * line for each, `file:line:column: message (did you mean "…"?)`.
  */
 export class TopologyError extends Error {

@@ -6,12 +6,16 @@ import { DEFAULT_ERA_NAME } from './era.ts';
 import { formatFault, TopologyError, type TopologyFault } from './errors.ts';
 import { expandShortForm } from './expand.ts';
 import { checkShape } from './issues.ts';
-import { readManifests, readText } from './manifests.ts';
+import { readManifests } from './manifests.ts';
+import { readText } from './read-text.ts';
 import type { ScenarioInput } from './scenario-schema.ts';
 import { topologySchema, type TopologyInput } from './schema.ts';
 import { parseSource, type SourceDocument } from './source.ts';
 import type { PlacedObject } from './placed.ts';
 import type { Scenario, ScenarioStep, StaticPolicy, Topology } from './topology.ts';
+
+/** Later faults of a file with more are mostly echoes of the first. */
+const MAX_FAULTS = 100;
 
 export interface LoadOptions {
   /** Text to use for `-` instead of reading standard input. */
@@ -119,5 +123,6 @@ function invalid(faults: readonly TopologyFault[]): TopologyError {
   const order = (a: TopologyFault, b: TopologyFault): number =>
     files.get(a.file)! - files.get(b.file)! || a.line - b.line || a.column - b.column;
   const once = new Map(faults.map((fault) => [formatFault(fault), fault]));
-  return new TopologyError('TOPOLOGY_INVALID', [...once.values()].sort(order));
+  const sorted = [...once.values()].sort(order).slice(0, MAX_FAULTS);
+  return new TopologyError('TOPOLOGY_INVALID', sorted);
 }

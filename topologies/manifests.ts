@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TopologyFault } from './errors.ts';
 import { checkShape, describe, oneOf, valueAt } from './issues.ts';
@@ -6,6 +5,7 @@ import { nearest } from './nearest.ts';
 import { KNOWN_KINDS, OBJECT_SCHEMAS, type KnownKind } from './object-schema.ts';
 import type { KubernetesObject } from './objects.ts';
 import type { PlacedObject } from './placed.ts';
+import { readText } from './read-text.ts';
 import { refusedFields } from './refused-fields.ts';
 import { parseSource, type Path, type SourceDocument } from './source.ts';
 
@@ -42,21 +42,6 @@ export function readManifests(
     }
   }
   return { placed, faults };
-}
-
-/** Text of a file, or why there is none in words. */
-export function readText(file: string): string | { readonly reason: string; cause: unknown } {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const reasons: Readonly<Record<string, string>> = {
-      ENOENT: 'no such file',
-      EISDIR: 'it is a directory, want a file',
-      EACCES: 'no permission to read it',
-    };
-    return { reason: reasons[code ?? ''] ?? (cause as Error).message, cause };
-  }
 }
 
 function objectsOf(document: SourceDocument, at: Path): Manifests {

@@ -3,7 +3,7 @@ const LONGEST_NAME = 64;
 
 /**
  * The candidate that differs least from what was typed, if it differs little enough to be a slip:
- * at most a third of the longer name, or one is a beginning of the other. Ties go to the first.
+ * at most two letters in five of the longer name, or one is a beginning of the other. Ties go to the first.
  */
 export function nearest(typed: string, candidates: Iterable<string>): string | undefined {
   if (typed.length === 0 || typed.length > LONGEST_NAME) return undefined;
@@ -12,7 +12,7 @@ export function nearest(typed: string, candidates: Iterable<string>): string | u
   for (const candidate of candidates) {
     if (candidate.length > LONGEST_NAME) continue;
     const distance = distanceOf(typed.toLowerCase(), candidate.toLowerCase());
-    const allowed = Math.max(1, Math.floor(Math.max(typed.length, candidate.length) / 3));
+    const allowed = Math.max(1, Math.floor(0.4 * Math.max(typed.length, candidate.length)));
     const isBeginning = typed.length >= 3 && candidate.startsWith(typed);
     if ((distance <= allowed || isBeginning) && distance < bestDistance) {
       best = candidate;

@@ -6,17 +6,22 @@ import {
   isSeq,
   LineCounter,
   parseAllDocuments,
+  visit,
   type Document,
   type Node,
   type ScalarTag,
   type CollectionTag,
 } from 'yaml';
 import type { TopologyFault } from './errors.ts';
+import { findExcess, TOO_DEEP } from './excess.ts';
 
 /** Larger files are refused: a cluster's worth of manifests is far smaller. */
-export const MAX_SOURCE_BYTES = 4 * 1024 * 1024;
+export const MAX_SOURCE_BYTES = 1024 * 1024;
 /** Aliases may not multiply a document beyond this many nodes (the billion laughs). */
 const MAX_ALIASES = 100;
+
+/** A text that is no YAML at all gives a fault a line; nobody reads more than these. */
+const MAX_PROBLEMS = 20;
 
 export type Path = readonly (string | number)[];
 
@@ -55,20 +60,24 @@ export function parseSource(text: string, file: string): Source {
     const message = `Cannot read "${file}": larger than ${MAX_SOURCE_BYTES} bytes`;
     return { documents: [], faults: [at(0, [], message)] };
   }
+  const excess = findExcess(text);
+  if (excess) return { documents: [], faults: [at(excess.offset, [], excess.message)] };
   const parsed = parseBounded(text, lines);
   if (typeof parsed === 'string') return { documents: [], faults: [at(0, [], parsed)] };
   const faults: TopologyFault[] = [];
   const documents: SourceDocument[] = [];
   for (const document of parsed) {
     const problems = [...document.errors, ...document.warnings];
-    for (const problem of problems) {
-      const message =
-        problem.code === 'DUPLICATE_KEY'
-          ? `Key ${keyAt(text, problem.pos[0])} is given twice`
-          : sentence(problem.message);
-      faults.push(at(problem.pos[0], [], message));
+    const tooDeep = problems.find(({ message }) => message.includes('call stack'));
+    if (tooDeep) return { documents: [], faults: [at(tooDeep.pos[0], [], TOO_DEEP)] };
+    for (const problem of problems.slice(0, MAX_PROBLEMS)) {
+      faults.push(at(problem.pos[0], [], sentence(problem.message)));
     }
-    if (problems.length > 0) continue;
+    const duplicates = duplicateKeys(document).slice(0, MAX_PROBLEMS);
+    faults.push(
+      ...duplicates.map(([key, offset]) => at(offset, [], `Key "${key}" is given twice`)),
+    );
+    if (problems.length + duplicates.length > 0) continue;
     const value = toPlain(document);
     if (typeof value === 'string') {
       faults.push(at(document.range?.[0] ?? 0, [], value));
@@ -94,12 +103,19 @@ const CUSTOM_TAGS: (ScalarTag | CollectionTag)[] = [
 
 function parseBounded(text: string, lineCounter: LineCounter): Document.Parsed[] | string {
   try {
-    const options = { lineCounter, prettyErrors: false, customTags: CUSTOM_TAGS };
+    // The parser compares each key with each; `duplicateKeys()` does not.
+    const options = {
+      lineCounter,
+      prettyErrors: false,
+      uniqueKeys: false,
+      stringKeys: true,
+      customTags: CUSTOM_TAGS,
+    };
     const documents = parseAllDocuments(text, options);
     return Array.isArray(documents) ? (documents as Document.Parsed[]) : [];
   } catch (error) {
     // The parser is recursive: brackets nested ten thousand deep exhaust the stack.
-    if (error instanceof RangeError) return 'Nested too deeply';
+    if (error instanceof RangeError) return TOO_DEEP;
     return `Cannot parse: ${(error as Error).message}`;
   }
 }
@@ -108,7 +124,7 @@ function toPlain(document: Document.Parsed): { readonly value: unknown } | strin
   try {
     return { value: document.toJS({ maxAliasCount: MAX_ALIASES }) };
   } catch (error) {
-    if (error instanceof RangeError) return 'Nested too deeply';
+    if (error instanceof RangeError) return TOO_DEEP;
     return sentence((error as Error).message);
   }
 }
@@ -143,10 +159,21 @@ function startOf(node: unknown): number | undefined {
   return isNode(node) ? node.range?.[0] : undefined;
 }
 
-/** The key as it is written there, in quotes. */
-function keyAt(text: string, offset: number): string {
-  const match = /^["']?([^\s:"',{}[\]]{1,80})/.exec(text.slice(offset, offset + 100));
-  return match ? `"${match[1]}"` : 'of a mapping';
+/** Keys that a mapping holds already, and where they stand again. */
+function duplicateKeys(document: Document.Parsed): [string, number][] {
+  const found: [string, number][] = [];
+  visit(document, {
+    Map(_, map) {
+      const seen = new Set<string>();
+      for (const { key } of map.items) {
+        const text = keyText(key);
+        if (text === undefined) continue;
+        if (seen.has(text)) found.push([text, startOf(key) ?? 0]);
+        seen.add(text);
+      }
+    },
+  });
+  return found;
 }
 
 /** First line of the parser's message, in the house's form. */
