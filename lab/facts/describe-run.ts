@@ -30,7 +30,15 @@ export function describePlaces(plan: Plan, map: NetnsMap): readonly Place[] {
       netns: name,
       addresses: addressesIn(plan, name),
     }));
-  return [...pods, ...nodes.filter(({ netns }) => map.roleOf(netns) === 'node'), ...outside];
+  const services = plan.services.map<Place>(({ name, namespace, vip }) => ({
+    name: `${name}.${namespace}`,
+    kind: 'service',
+    namespace,
+    netns: '',
+    addresses: vip === undefined ? [] : [vip],
+  }));
+  const placed = nodes.filter(({ netns }) => map.roleOf(netns) === 'node');
+  return [...pods, ...placed, ...outside, ...services];
 }
 
 function addressesIn(plan: Plan, netns: string): readonly string[] {

@@ -29,12 +29,13 @@ export interface RunFacts {
 }
 
 export interface Place {
-  /** `sleep`, `node1`, `outside`. */
+  /** `sleep`, `node1`, `outside`, `httpbin.demo` for a service. */
   readonly name: string;
-  readonly kind: 'pod' | 'node' | 'outside';
+  readonly kind: 'pod' | 'node' | 'outside' | 'service';
   readonly namespace?: string;
   /** Of a pod: what the controller that made it is called; users name it by this too. */
   readonly workload?: string;
+  /** Empty for a service. */
   readonly netns: string;
   readonly node?: string;
   /** Without prefix length, the main one first. */
@@ -227,6 +228,11 @@ export interface LegEnd {
   readonly node?: string;
   /** `ip:port` of the socket as this end knows it. */
   readonly address: string;
+  /**
+   * Port of the ztunnel's listener that accepted the leg: 15001, 15006 or 15008. Under TPROXY the
+   * socket keeps the address that was dialled, so `address` does not tell it.
+   */
+  readonly listener?: number;
 }
 
 export interface HboneLeg {

@@ -17,6 +17,8 @@ import { servedAt } from './stitch-context.ts';
 export interface AddLegOptions {
   /** A ztunnel accepted the connection, not the app. */
   readonly isProxied: boolean;
+  /** Port of its listener, where a record tells. */
+  readonly listener?: number;
   /** The stream of a tunnel that carries the request. */
   readonly stream?: ConnectStream;
 }
@@ -53,7 +55,7 @@ export class PathBuilder {
     this.#failure = text;
   }
 
-  addLeg(connection: Connection, { isProxied, stream }: AddLegOptions): void {
+  addLeg(connection: Connection, { isProxied, listener, stream }: AddLegOptions): void {
     const first = connection.sightings[0];
     const last = connection.sightings.at(-1);
     if (first === undefined || last === undefined) return;
@@ -66,7 +68,10 @@ export class PathBuilder {
       connection: connection.id,
       protocol: connection.protocol,
       from: this.#end(first.netns, source, this.#legs.length > 0),
-      to: this.#end(last.netns, served, isProxied),
+      to: {
+        ...this.#end(last.netns, served, isProxied),
+        ...(listener !== undefined && { listener }),
+      },
       encapsulation: stream === undefined ? 'plain' : 'hbone',
       ...(stream && { hbone: hboneOf(connection, stream) }),
       ...(wanted !== served && { wanted }),

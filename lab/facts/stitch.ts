@@ -9,6 +9,8 @@ import { servedAt, wantedOf } from './stitch-context.ts';
 
 /** Ports on which a ztunnel listens in a pod's netns (facts: ztunnel §1.1). */
 const PROXY_PORTS = new Set([15001, 15006, 15008]);
+/** Listener behind each kind of record. */
+const LISTENERS = { outbound: 15001, 'inbound-passthrough': 15006, inbound: 15008 } as const;
 /** Mark of every socket of a ztunnel, 0x539/0xfff (facts: redirect §2.1). */
 const PROXY_MARK = 0x539;
 const MARK_MASK = 0xfff;
@@ -27,7 +29,11 @@ export function stitchPath(request: RequestResult, context: StitchContext): Path
   while (step !== undefined && path.legCount < MAX_LEGS) {
     const record: LegRecord | undefined = recordOf(step, path, context);
     const isProxied: boolean = record !== undefined || looksProxied(step.connection, context);
-    path.addLeg(step.connection, { isProxied, stream: step.stream });
+    path.addLeg(step.connection, {
+      isProxied,
+      stream: step.stream,
+      ...(record && { listener: LISTENERS[record.direction] }),
+    });
     step = isProxied ? nextStep(step, record, path, context) : undefined;
   }
   return path.build();

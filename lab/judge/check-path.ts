@@ -1,4 +1,3 @@
-import { splitAddress } from '../facts/address.ts';
 import type { Leg, Path, RunFacts } from '../facts/facts.ts';
 import { parseLegNotation } from '../../topologies/leg-notation.ts';
 import {
@@ -10,7 +9,7 @@ import {
   lackOfPath,
   refuted,
 } from './evidence.ts';
-import { isEnd, legText } from './places.ts';
+import { isEnd, legText, portOf } from './places.ts';
 import type { Check } from './verdict.ts';
 
 /** The legs in order, in the notation of topologies. */
@@ -37,7 +36,7 @@ function isLeg(facts: RunFacts, leg: Leg, text: string | undefined): boolean {
   return (
     isEnd(facts, leg.from, wanted.from.name, wanted.from.node) &&
     isEnd(facts, leg.to, wanted.to.name, wanted.to.node) &&
-    splitAddress(leg.to.address).port === wanted.port &&
+    portOf(leg.to) === wanted.port &&
     (leg.encapsulation === 'hbone') === wanted.isHbone
   );
 }

@@ -40,9 +40,17 @@ export function linksBetween(facts: RunFacts, a: string, b: string): readonly In
 
 /** One leg in the notation of topologies: `ztunnel(node1) -> httpbin:15008 hbone`. */
 export function legText(facts: RunFacts, leg: Leg): string {
-  const to = leg.encapsulation === 'hbone' ? podOf(facts, leg.to) : endText(leg.to);
-  const port = splitAddress(leg.to.address).port;
+  const to =
+    leg.encapsulation === 'hbone' || portOf(leg.to) === 15006
+      ? podOf(facts, leg.to)
+      : endText(leg.to);
+  const port = portOf(leg.to);
   return `${endText(leg.from)} -> ${to}:${port}${leg.encapsulation === 'hbone' ? ' hbone' : ''}`;
+}
+
+/** The port a leg arrived at: that of the listener, whatever the socket calls itself. */
+export function portOf(end: LegEnd): number {
+  return end.listener ?? splitAddress(end.address).port;
 }
 
 /** Whether a leg is the one that the notation's words name; a word may be the pod or the proxy. */

@@ -2,13 +2,38 @@ import { ipOf, splitAddress } from '../facts/address.ts';
 import type { Connection, Leg, LegEnd, Path, RunFacts, Sighting } from '../facts/facts.ts';
 import { nameOf } from '../judge/places.ts';
 import type { LadderOptions } from './ladder.ts';
-import { formatUs, pad, spread, styled } from './text.ts';
+import { columns, formatBytes, formatUs, pad, spread, styled } from './text.ts';
+
+/** Widths of the columns of a ladder, the same for all legs so that they stand in line. */
+export interface ColumnWidths {
+  readonly place: number;
+  readonly marks: number;
+  readonly pass: number;
+  readonly frame: number;
+}
+
+/** Widths that all sightings of a path fit in. */
+export function columnWidths(facts: RunFacts, path: Path): ColumnWidths {
+  const cells = path.legs.flatMap((leg) => {
+    const sightings = facts.connections[leg.connection]?.sightings ?? [];
+    return sightings.map((_, index) => cellsOf(facts, leg, sightings, index));
+  });
+  const widest = (pick: (each: Cells) => string, least: number): number =>
+    Math.max(least, ...cells.map((each) => columns(pick(each))));
+  return {
+    place: widest(({ place }) => place, 16),
+    marks: widest(({ marks }) => marks, 0),
+    pass: widest(({ pass }) => pass, 7),
+    frame: widest(({ frame }) => frame, 3),
+  };
+}
 
 /** One leg of a ladder: heading, what it is wrapped in, and a line for each sighting. */
 export function renderLeg(
   facts: RunFacts,
   path: Path,
   index: number,
+  widths: ColumnWidths,
   options: LadderOptions,
 ): readonly string[] {
   const leg = path.legs[index];
@@ -16,9 +41,9 @@ export function renderLeg(
   if (leg === undefined || connection === undefined) return [];
   return [
     renderHeading(path, leg, options),
-    ...renderAddresses(facts, leg, connection),
-    ...renderTunnel(facts, leg, connection),
-    ...renderSightings(facts, leg, connection, options),
+    renderAddresses(facts, leg, connection, options),
+    ...renderTunnel(leg, connection),
+    ...renderSightings(facts, leg, connection, widths, options),
   ];
 }
 
@@ -46,18 +71,28 @@ function kindOf(leg: Leg): string {
   return `${stream}${leg.reused ? ' of an open tunnel' : ', new tunnel'}${inside}`;
 }
 
-function renderAddresses(facts: RunFacts, leg: Leg, { end }: Connection): readonly string[] {
-  const tuple = `${leg.from.address} → ${leg.to.address}`;
+function renderAddresses(
+  facts: RunFacts,
+  leg: Leg,
+  connection: Connection,
+  options: LadderOptions,
+): string {
+  const { listener } = leg.to;
+  const isHidden = listener !== undefined && !leg.to.address.endsWith(`:${listener}`);
+  const tuple = `    ${leg.from.address} → ${leg.to.address}`;
+  const taken = isHidden ? `, taken by :${listener}` : '';
   const wanted =
-    leg.wanted === undefined ? '' : `   wanted ${leg.wanted}${named(facts, leg.wanted)}`;
-  const ending = ENDINGS[end] ?? '';
-  return [`    ${tuple}${wanted}${ending}`];
+    leg.wanted === undefined ? '' : `, wanted ${leg.wanted}${named(facts, leg.wanted)}`;
+  const { bytesSent, bytesReceived } = leg.hbone?.stream ?? connection;
+  const bytes = `→ ${formatBytes(bytesSent)}  ← ${formatBytes(bytesReceived)}`;
+  const left = tuple + taken + wanted + (ENDINGS[connection.end] ?? '');
+  return spread(left, styled(bytes, 'dim', options), options.width);
 }
 
 const ENDINGS: Readonly<Partial<Record<Connection['end'], string>>> = {
-  refused: '   refused',
-  reset: '   reset',
-  unanswered: '   no answer',
+  refused: ', refused',
+  reset: ', reset',
+  unanswered: ', no answer',
 };
 
 function named(facts: RunFacts, address: string): string {
@@ -66,7 +101,7 @@ function named(facts: RunFacts, address: string): string {
   return name === ip ? '' : ` (${name})`;
 }
 
-function renderTunnel(facts: RunFacts, leg: Leg, { tls }: Connection): readonly string[] {
+function renderTunnel(leg: Leg, { tls }: Connection): readonly string[] {
   const { hbone } = leg;
   if (hbone === undefined) return [];
   const { stream } = hbone;
@@ -85,43 +120,52 @@ function renderTunnel(facts: RunFacts, leg: Leg, { tls }: Connection): readonly 
   ];
 }
 
+interface Cells {
+  readonly place: string;
+  readonly marks: string;
+  readonly pass: string;
+  readonly frame: string;
+}
+
+function cellsOf(facts: RunFacts, leg: Leg, sightings: readonly Sighting[], index: number): Cells {
+  const sighting = sightings[index]!;
+  return {
+    place: `${sighting.netns}/${sighting.interface}`,
+    marks: marksText(sighting),
+    pass: passText(facts, sightings, index),
+    frame: `#${leg.passages[index]?.frame ?? sighting.firstFrame}`,
+  };
+}
+
 function renderSightings(
   facts: RunFacts,
   leg: Leg,
-  connection: Connection,
+  { sightings }: Connection,
+  widths: ColumnWidths,
   options: LadderOptions,
 ): readonly string[] {
-  const { sightings } = connection;
-  const placeWidth = Math.max(
-    20,
-    ...sightings.map((each) => `${each.netns}/${each.interface}`.length),
-  );
   return sightings.flatMap((sighting, index) => {
-    const previous = sightings[index - 1];
-    const isLast = index === sightings.length - 1;
-    const columns = [
-      pad(`${sighting.netns}/${sighting.interface}`, placeWidth),
-      pad(DIRECTIONS[sighting.direction], 4),
+    const cells = cellsOf(facts, leg, sightings, index);
+    const rung = index === sightings.length - 1 ? '└' : '├';
+    const row = [
+      pad(cells.place, widths.place),
+      pad(sighting.direction, 4),
       pad(`ttl ${sighting.ttl}`, 7),
-      pad(marksText(sighting), 22),
-      pad(passText(facts, sightings, index), 14),
-      pad(`#${leg.passages[index]?.frame ?? sighting.firstFrame}`, 7),
+      pad(cells.pass, widths.pass),
+      pad(cells.frame, widths.frame),
+      cells.marks,
     ];
-    const left = `    ${isLast ? '└' : '├'} ${columns.join(' ')}`;
-    const line = spread(left.trimEnd(), sinceText(leg, index), options.width);
-    return [...translated(previous, sighting), line];
+    const left = `    ${rung} ${row.join('  ')}`.trimEnd();
+    const since = styled(sinceText(leg, index), 'dim', options);
+    return [...translated(sightings[index - 1], sighting), spread(left, since, options.width)];
   });
 }
 
-const DIRECTIONS = { in: 'in', out: 'out', loop: 'loop' } as const;
-
-/** Marks of what the client of the leg sent; after a slash those of the answers, if others. */
+/** Marks of what the client of the leg sent, and of what it was answered. */
 function marksText({ marks, replyMarks }: Sighting): string {
-  if (marks.length === 0 && replyMarks.length === 0) return '';
   const sent = marks.map(hex).join(' ');
   const answered = replyMarks.map(hex).join(' ');
-  if (sent === answered || answered === '') return `mark ${sent}`;
-  return sent === '' ? `answer mark ${answered}` : `mark ${sent} / ${answered}`;
+  return [sent && `mark ${sent}`, answered && `reply ${answered}`].filter(Boolean).join(', ');
 }
 
 function hex(mark: number): string {

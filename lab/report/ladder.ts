@@ -1,7 +1,7 @@
 import type { Path, RunFacts } from '../facts/facts.ts';
 import type { Check, FrameRef, ScenarioVerdict } from '../judge/verdict.ts';
-import { renderLeg } from './ladder-leg.ts';
-import { counted, formatUs, spread, styled, wrap } from './text.ts';
+import { columnWidths, renderLeg } from './ladder-leg.ts';
+import { columns, counted, formatUs, spread, styled, wrap } from './text.ts';
 
 export interface LadderOptions {
   readonly color: boolean;
@@ -59,9 +59,8 @@ function answerOf({ request }: Path): string {
 }
 
 function renderPath(facts: RunFacts, path: Path, options: LadderOptions): readonly string[] {
-  const legs = path.legs.flatMap((leg, index) =>
-    renderLeg(facts, path, index, options).map((line) => line),
-  );
+  const widths = columnWidths(facts, path);
+  const legs = path.legs.flatMap((_, index) => renderLeg(facts, path, index, widths, options));
   const failure = path.failure === undefined ? [] : [`    the proxy ended it: ${path.failure}`];
   const missing = path.missing.flatMap((text) =>
     wrap(` ?  not joined: ${text}`, options.width, '    '),
@@ -97,10 +96,15 @@ function renderOthers(
 
 function renderCheck(check: Check, options: LadderOptions): readonly string[] {
   const frames = shownFrames(check.frames);
-  const text = `${textOf(check)}${frames === '' ? '' : `  [${frames}]`}`;
-  const [first = '', ...rest] = wrap(text, options.width - 4, '    ');
   const style =
     check.outcome === 'holds' ? 'green' : check.outcome === 'refuted' ? 'red' : 'yellow';
+  const lines = wrap(textOf(check), options.width - 4, '    ');
+  const last = lines.length === 1 ? `    ${lines[0]}` : (lines.at(-1) ?? '');
+  const fits = columns(last) + columns(frames) + 2 <= options.width;
+  const dim = styled(frames, 'dim', options);
+  const [first = '', ...rest] = fits
+    ? [...lines.slice(0, -1), spread(last, dim, options.width).slice(lines.length === 1 ? 4 : 0)]
+    : [...lines, spread('', dim, options.width)];
   return [` ${styled(symbolOf(check), style, options)}  ${first}`, ...rest];
 }
 
@@ -119,11 +123,11 @@ function textOf(check: Check): string {
   }
 }
 
-/** `sleep.demo/lo #1–12, node1/eth0 #4`: the first three files, what else there is counted. */
+/** `sleep.demo/lo #1–12 +2`: the first file's frames, and how many more files there are. */
 export function shownFrames(refs: readonly FrameRef[]): string {
-  const shown = refs.slice(0, 2).map(({ file, frames }) => `${placeOf(file)} ${rangeOf(frames)}`);
+  const shown = refs.slice(0, 1).map(({ file, frames }) => `${placeOf(file)} ${rangeOf(frames)}`);
   const more = refs.length - shown.length;
-  return shown.join(', ') + (more > 0 ? `, +${more} more` : '');
+  return shown.join(', ') + (more > 0 ? ` +${more}` : '');
 }
 
 function placeOf(file: string): string {

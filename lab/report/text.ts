@@ -28,6 +28,19 @@ function trimmed(value: number): string {
   return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }
 
+/** `83 B`, `1.2 kB`, `105 MB`: decimal units. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let value = bytes / 1000;
+  let unit = 0;
+  while (value >= 1000 && unit + 1 < units.length) {
+    value /= 1000;
+    unit++;
+  }
+  return `${trimmed(value)} ${units[unit]}`;
+}
+
 /** `leg`, `legs`: with its number. */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : plural}`;
