@@ -1,9 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import {
@@ -599,6 +601,59 @@ t.test('reapOrphans() leaves the children of libuv alone', async (t) => {
   t.same(reapOrphans(own), []);
   t.same(await exited, [0, null], 'libuv still got the status');
   t.same(reapOrphans(new Set()), []);
+});
+
+t.test('reapOrphans() reaps what PID 1 of a namespace inherits', async (t) => {
+  const script = `
+    import { spawn } from 'node:child_process';
+    import { reapOrphans } from '${new URL('../../dataplane/kernel/process.ts', import.meta.url).href}';
+    const shell = spawn('sh', ['-c', 'sleep 0.1 & echo $!']);
+    let orphan = '';
+    shell.stdout.on('data', (text) => (orphan += text));
+    setTimeout(() => {
+      const reaped = reapOrphans(new Set());
+      console.log(JSON.stringify({ pid: process.pid, orphan: Number(orphan), reaped }));
+    }, 600);`;
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', script];
+  const text = execFileSync('unshare', ['-p', '-f', '--mount-proc', ...node], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  const seen = JSON.parse(text) as { pid: number; orphan: number; reaped: number[] };
+  t.equal(seen.pid, 1);
+  t.same(seen.reaped, [seen.orphan]);
+});
+
+t.test('setDeathSignal() ends a child with its parent', async (t) => {
+  const library = new URL('../../dataplane/kernel/process.ts', import.meta.url).href;
+  const child = `
+    import { setDeathSignal } from '${library}';
+    setDeathSignal('SIGKILL');
+    console.log(process.pid);
+    setTimeout(() => undefined, 20_000);`;
+  const argv = ['--import', 'tsx', '--input-type=module', '-e', child];
+  const parent = spawn('sh', ['-c', '"$@" & wait', 'sh', process.execPath, ...argv], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [text] = (await once(parent.stdout, 'data')) as [Buffer];
+  const pid = Number(text.toString());
+  t.ok(existsSync(`/proc/${pid}`));
+  parent.kill('SIGKILL');
+  // Its end of the pipe closes when the kernel has ended it.
+  await once(parent.stdout.resume(), 'end');
+  const isThere = existsSync(`/proc/${pid}/stat`);
+  t.ok(!isThere || / [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
+});
+
+t.test('a watch in a worker does not outlive it', async (t) => {
+  const built = fileURLToPath(new URL('../../build/kernel.node', import.meta.url));
+  const source = `
+    const kernel = require(${JSON.stringify(process.env['AMBIENT_KERNEL_ADDON'] ?? built)});
+    kernel.pollStart(kernel.openSocket(4, 1, -1, {}), 1, () => undefined);
+    require('node:worker_threads').parentPort.postMessage('watching');`;
+  const worker = new Worker(source, { eval: true, execArgv: [] });
+  t.equal((await once(worker, 'message'))[0], 'watching');
+  t.equal(await worker.terminate(), 1);
 });
 
 t.test('realtimeNs() is the wall clock', async (t) => {
