@@ -28,7 +28,7 @@ import { startRelay } from './relay.ts';
 import { ServerConnection } from './server-connection.ts';
 import { CLIENT_SETTINGS } from './settings.ts';
 import { TcpSocket } from './tcp-socket.ts';
-import { DEFAULT_CIPHERS, createHboneContext, runHandshake } from './tls-handshake.ts';
+import { createHboneContext, runHandshake } from './tls-handshake.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
@@ -40,7 +40,10 @@ export function createDataPath(options: DataPathOptions = {}): DataPath {
 class EngineDataPath implements DataPath {
   readonly #engine: Engine;
   readonly #options: DataPathOptions;
-  readonly #contexts = new WeakMap<HboneCredentials, SecureContext>();
+  readonly #contexts = {
+    client: new WeakMap<HboneCredentials, SecureContext>(),
+    server: new WeakMap<HboneCredentials, SecureContext>(),
+  };
 
   constructor(options: DataPathOptions) {
     this.#options = options;
@@ -99,7 +102,7 @@ class EngineDataPath implements DataPath {
   ): ReturnType<typeof runHandshake> {
     let secureContext: SecureContext;
     try {
-      secureContext = this.#contextOf(await options.credentials());
+      secureContext = this.#contextOf(await options.credentials(), role);
     } catch (error) {
       socket.close();
       throw error;
@@ -109,11 +112,12 @@ class EngineDataPath implements DataPath {
     return runHandshake(socket, { role, secureContext, verifyPeer, keylog, signal });
   }
 
-  #contextOf(credentials: HboneCredentials): SecureContext {
-    let context = this.#contexts.get(credentials);
+  #contextOf(credentials: HboneCredentials, role: 'client' | 'server'): SecureContext {
+    const known = this.#contexts[role];
+    let context = known.get(credentials);
     if (context === undefined) {
-      context = createHboneContext(credentials, DEFAULT_CIPHERS);
-      this.#contexts.set(credentials, context);
+      context = createHboneContext(credentials, role);
+      known.set(credentials, context);
     }
     return context;
   }

@@ -13,8 +13,10 @@ import {
 import type { TcpSocket } from './tcp-socket.ts';
 import { RecordOpener } from './tls-keys.ts';
 
-/** Suites of the genuine ztunnel, in its order (`facts/ztunnel.md` §2.1). */
-export const DEFAULT_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
+/** Suites that the genuine ztunnel offers, in its order (`facts/ztunnel.md` §2.1). */
+const CLIENT_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
+/** A server takes the third as well: a foreign client may have no other. */
+const SERVER_CIPHERS = `${CLIENT_CIPHERS}:TLS_CHACHA20_POLY1305_SHA256`;
 
 export interface HandshakeOptions {
   readonly role: 'client' | 'server';
@@ -40,7 +42,7 @@ export interface HandshakeResult {
 /** A context as HBONE wants it: TLS 1.3 only, our chain, the peer's roots. */
 export function createHboneContext(
   credentials: HboneCredentials,
-  ciphers: string,
+  role: 'client' | 'server',
 ): tls.SecureContext {
   return tls.createSecureContext({
     key: credentials.key,
@@ -48,7 +50,7 @@ export function createHboneContext(
     ca: credentials.roots,
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
-    ciphers,
+    ciphers: role === 'client' ? CLIENT_CIPHERS : SERVER_CIPHERS,
   });
 }
 
