@@ -25,7 +25,7 @@ for (const era of TESTED_ERAS) {
     const far = addressOf(lab, 'far');
     const stranger = addressOf(lab, 'stranger');
 
-    t.test('a running pod is enrolled and taken out without restarting its app', async (t) => {
+    await t.test('a running pod is enrolled and taken out without restarting its app', async (t) => {
       const before = await appProcesses(lab);
       for (const isTracked of [false, true]) {
         await setTracking(lab, isTracked);
@@ -64,7 +64,7 @@ for (const era of TESTED_ERAS) {
       );
     });
 
-    t.test('a killed ztunnel comes back and serves every pod again', async (t) => {
+    await t.test('a killed ztunnel comes back and serves every pod again', async (t) => {
       await using traffic = await startPeer(lab, 'client', 'hold', {
         host: far,
         port: 9000,
@@ -97,7 +97,7 @@ for (const era of TESTED_ERAS) {
       );
     });
 
-    t.test('traffic goes on while the agent is dead', async (t) => {
+    await t.test('traffic goes on while the agent is dead', async (t) => {
       await lab.kill('agent', 'node2', 'SIGKILL');
       const { outcomes } = await peerIn<Outcomes>(lab, 'client', 'pingPong', {
         host: far,

@@ -10,13 +10,13 @@ for (const era of TESTED_ERAS) {
   t.test(`policies show as they do in the field in era ${era}`, async (t) => {
     await using lab = await startLab('pairs.yaml', era, 'p');
 
-    t.test('an admitted identity gets its answer', async (t) => {
+    await t.test('an admitted identity gets its answer', async (t) => {
       const done = await execIn(lab, 'client', CURL);
       t.equal(done.exitCode, 0);
       t.equal(done.stdout, '200');
     });
 
-    t.test('an identity that no ALLOW names is refused by CONNECT 401', async (t) => {
+    await t.test('an identity that no ALLOW names is refused by CONNECT 401', async (t) => {
       const done = await execIn(lab, 'near', CURL);
       t.ok(CURL_CUT.includes(done.exitCode), `curl ends with ${done.exitCode}`);
       const client = await lineOf('node1', (line) => line.includes('src.workload="near"'));
@@ -31,7 +31,7 @@ for (const era of TESTED_ERAS) {
       );
     });
 
-    t.test('a DENY outweighs the ALLOW that names the same identity', async (t) => {
+    await t.test('a DENY outweighs the ALLOW that names the same identity', async (t) => {
       const done = await execIn(lab, 'far', CURL);
       t.ok(CURL_CUT.includes(done.exitCode), `curl ends with ${done.exitCode}`);
       const server = await lineOf(
@@ -44,7 +44,7 @@ for (const era of TESTED_ERAS) {
       );
     });
 
-    t.test('plain text has no identity to admit', async (t) => {
+    await t.test('plain text has no identity to admit', async (t) => {
       const done = await execIn(lab, 'bystander', CURL);
       t.ok(CURL_CUT.includes(done.exitCode), `curl ends with ${done.exitCode}`);
       const server = await lineOf('node2', (line) => line.includes('src.workload="bystander"'));

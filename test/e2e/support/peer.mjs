@@ -31,7 +31,7 @@ async function fetch({ host, port }) {
   const socket = await dial(host, port);
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const part of socket) {
+  for await (const part of partsOf(socket)) {
     hash.update(part);
     bytes += part.length;
   }
@@ -54,6 +54,7 @@ async function expectReset({ host, port, text }) {
     const broken = once(socket, 'close');
     socket.on('error', (error) => (socket.fault = error.code));
     socket.on('data', () => {});
+    socket.on('end', () => socket.end());
     socket.write(text);
     await broken;
     return { end: socket.fault ?? 'closed', ms: performance.now() - started };
@@ -138,7 +139,7 @@ async function serve({ port, kind, bytes = 0 }) {
 const BEHAVIOURS = {
   async digest(socket) {
     const hash = createHash('sha256');
-    for await (const part of socket) hash.update(part);
+    for await (const part of partsOf(socket)) hash.update(part);
     socket.end(hash.digest('hex'));
   },
   async source(socket, bytes) {
@@ -171,17 +172,22 @@ async function dial(host, port) {
 
 async function readAll(socket) {
   const parts = [];
-  for await (const part of socket) parts.push(part);
+  for await (const part of partsOf(socket)) parts.push(part);
   return Buffer.concat(parts);
 }
 
 async function readSome(socket, length) {
   let text = '';
-  for await (const part of socket) {
+  for await (const part of partsOf(socket)) {
     text += part.toString();
     if (text.length >= length) break;
   }
   return text;
+}
+
+/** What the other side sends; its end leaves our own direction open, as a plain loop would not. */
+function partsOf(socket) {
+  return socket.iterator({ destroyOnReturn: false });
 }
 
 function print(value) {
