@@ -87,7 +87,7 @@ function exchange<T>(
           if (statusCode === 200) resolve(answer as T);
           else reject(new AgentRequestError(path, statusCode, answer as ApiError));
         } catch (error) {
-          reject(error as Error);
+          reject(new Error('Cannot read the answer of the agent: no JSON', { cause: error }));
         }
       });
     });

@@ -136,7 +136,7 @@ function normaliseTarget(options: readonly RuleOption[], family: Family): readon
   const [jump, ...rest] = options;
   if (jump === undefined) return [];
   const extension = rest.map((option) => normaliseMarkOption(option, jump.values[0]));
-  switch (jump.values[0]) {
+  switch (jump.values[0] ?? '') {
     case 'TPROXY':
       return [jump, ...tproxyOptions(extension, family)];
     case 'CONNMARK':

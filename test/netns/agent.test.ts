@@ -428,7 +428,7 @@ t.test('NodeAgent reports what ztunnel refuses and what cannot be', async (t) =>
   ];
   for (const [change, code] of bad) {
     const body = { ...pod.request, uid: 'uid-bad', ...change };
-    await t.rejects(node.client.enrol(body as EnrolRequest), { code, statusCode: 400 }, code);
+    await t.rejects(node.client.enrol(body), { code, statusCode: 400 }, code);
   }
   for (const [verb, body, status] of [
     ['/enrol', '{', 400],
