@@ -70,11 +70,15 @@ function filterTable(ports: readonly ServedPort[]): string[] {
     if (targets.length > 0) continue;
     const comment = `-m comment --comment "${label} has no endpoints"`;
     const reject = '-j REJECT --reject-with icmp-port-unreachable';
-    const to = `-p ${protocol} -m ${protocol} --dport`;
-    rules.push(`-A KUBE-SERVICES -d ${vip}/32 ${comment} ${to} ${port.port} ${reject}`);
+    const to = `-m ${protocol} --dport`;
+    rules.push(
+      `-A KUBE-SERVICES -d ${vip}/32 -p ${protocol} ${comment} ${to} ${port.port} ${reject}`,
+    );
     if (port.nodePort === undefined) continue;
     const local = '-m addrtype --dst-type LOCAL';
-    rules.push(`-A KUBE-EXTERNAL-SERVICES ${comment} ${local} ${to} ${port.nodePort} ${reject}`);
+    rules.push(
+      `-A KUBE-EXTERNAL-SERVICES -p ${protocol} ${comment} ${local} ${to} ${port.nodePort} ${reject}`,
+    );
   }
   const chains = ['KUBE-EXTERNAL-SERVICES', 'KUBE-FORWARD', 'KUBE-SERVICES'];
   return table('filter', ['INPUT', 'FORWARD', 'OUTPUT'], chains, rules);
@@ -100,12 +104,15 @@ function natTable(
       '"kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
   ];
   for (const one of served) {
-    const to = `-p ${one.protocol} -m ${one.protocol} --dport ${one.port.port}`;
+    const to = `-m ${one.protocol} --dport ${one.port.port}`;
+    const from = `! -s ${node.podRange} -d ${one.vip}/32 -p ${one.protocol}`;
     const comment = `-m comment --comment "${one.label} cluster IP"`;
-    rules.push(`-A KUBE-SERVICES -d ${one.vip}/32 ${comment} ${to} -j ${one.chain}`);
+    rules.push(
+      `-A KUBE-SERVICES -d ${one.vip}/32 -p ${one.protocol} ${comment} ${to} -j ${one.chain}`,
+    );
     chains.push(one.chain);
     // Only this node's pods are known by address here (`--detect-local-mode=NodeCIDR`).
-    rules.push(`-A ${one.chain} ! -s ${node.podRange} -d ${one.vip}/32 ${to} -j KUBE-MARK-MASQ`);
+    rules.push(`-A ${one.chain} ${from} ${to} -j KUBE-MARK-MASQ`);
     rules.push(...balance(one, chains));
     if (one.port.nodePort === undefined) continue;
     chains.push(one.externalChain);
