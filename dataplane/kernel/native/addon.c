@@ -4,6 +4,7 @@
 void register_netns(napi_env env, napi_value exports);
 void register_process(napi_env env, napi_value exports);
 void register_socket(napi_env env, napi_value exports);
+void register_message(napi_env env, napi_value exports);
 void register_poll(napi_env env, napi_value exports);
 void register_netlink(napi_env env, napi_value exports);
 void register_packet(napi_env env, napi_value exports);
@@ -15,6 +16,7 @@ NAPI_MODULE_INIT() {
   register_netns(env, exports);
   register_process(env, exports);
   register_socket(env, exports);
+  register_message(env, exports);
   register_poll(env, exports);
   register_netlink(env, exports);
   register_packet(env, exports);
