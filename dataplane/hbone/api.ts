@@ -218,6 +218,8 @@ export interface HbonePool extends Disposable {
   connect(key: HbonePoolKey, request: ConnectRequest): Promise<HboneStream>;
   /** Connections that are up or being made, pooled or still carrying streams. */
   readonly connectionCount: number;
+  /** Connections that are up finish their streams and close; the next request makes a new one. */
+  renew(): void;
   /** Graceful: nothing new; each connection closes when its last stream ends. */
   drain(): void;
 }

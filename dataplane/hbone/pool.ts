@@ -64,10 +64,15 @@ export class ConnectionPool implements HbonePool {
     }
   }
 
+  renew(): void {
+    for (const place of this.#places.values()) place.available.clear();
+    for (const connection of this.#connections) this.#retire(connection);
+  }
+
   drain(): void {
     this.#isDraining = true;
     this.#abort.abort();
-    for (const connection of this.#connections) this.#retire(connection);
+    this.renew();
     this.#places.clear();
   }
 

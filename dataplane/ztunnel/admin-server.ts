@@ -7,6 +7,8 @@ export interface AdminOptions {
   readonly port: number;
   readonly ipv6Enabled: boolean;
   readonly dump: ConfigDumpSource;
+  /** Ends pooled tunnels with their streams, so that a recording sees the next ones from the start. */
+  readonly renewTunnels: () => void;
   /** Starts the graceful shutdown. */
   readonly quit: () => void;
 }
@@ -16,6 +18,7 @@ const INDEX = `<!DOCTYPE html>
 <ul>
 <li><a href="config_dump">/config_dump</a>: state and settings as JSON
 <li>/logging: POST, with ?level=… to add and ?reset=… to start over
+<li>/tunnels/renew: POST, the next request of each workload opens a new tunnel (not in Istio's ztunnel)
 <li>/quitquitquit: POST, shuts down
 </ul>
 `;
@@ -49,6 +52,10 @@ async function answer(options: AdminOptions, method: string, url: URL): Promise<
     }
     case '/logging':
       return method === 'POST' ? logging(options.log, url) : { status: 405, body: LOGGING_USAGE };
+    case '/tunnels/renew':
+      if (method !== 'POST') return { status: 405, body: 'Invalid HTTP method' };
+      options.renewTunnels();
+      return { status: 200, body: 'renewed' };
     case '/quitquitquit':
       if (method !== 'POST') return { status: 405, body: 'Invalid HTTP method' };
       setImmediate(options.quit);

@@ -41,6 +41,10 @@ export class PodProxy implements ManagedProxy {
     return this.#proxy?.connections() ?? [];
   }
 
+  renewTunnels(): void {
+    this.#proxy?.renewTunnels();
+  }
+
   stop(): void {
     this.#proxy?.stop();
     this.#dns?.[Symbol.dispose]();

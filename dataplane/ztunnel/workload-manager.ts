@@ -7,6 +7,7 @@ import type { ReadinessTask } from './readiness.ts';
 /** What the manager starts and stops: the proxy (and DNS) of one pod. */
 export interface ManagedProxy {
   connections(): ConnectionView[];
+  renewTunnels(): void;
   stop(): void;
   drain(deadlineMs: number): Promise<void>;
 }
@@ -146,6 +147,11 @@ export class WorkloadManager {
     this.#hasSnapshot = true;
     this.#named.clear();
     this.#updateReadiness();
+  }
+
+  /** Pooled tunnels of every pod end with their streams; new requests open new ones. */
+  renewTunnels(): void {
+    for (const { proxy } of this.#running.values()) proxy.renewTunnels();
   }
 
   views(): WorkloadStateView[] {

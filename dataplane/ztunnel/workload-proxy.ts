@@ -44,6 +44,11 @@ export class WorkloadProxy {
     return this.#proxy.connections.views();
   }
 
+  /** From now on every tunnel that this workload opens begins with a handshake of its own. */
+  renewTunnels(): void {
+    this.#pool.renew();
+  }
+
   /** Cuts everything at once: the workload is gone. Idempotent. */
   stop(): void {
     this.#closeListeners();

@@ -95,16 +95,17 @@ function loadState(config: ZtunnelConfig, store: StateStore, log: Logger, own: O
   });
 }
 
-async function openAdmin(run: Run, manager?: WorkloadManager): Promise<void> {
+async function openAdmin(run: Run, proxies: WorkloadManager | PodProxy): Promise<void> {
   const { config, log, process, shutdown, own } = run;
   const { store, certificates } = process;
-  const workloads = manager && (() => manager.views());
+  const workloads = proxies instanceof WorkloadManager ? () => proxies.views() : undefined;
   own(
     await openAdminServer({
       log,
       port: config.ports.admin,
       ipv6Enabled: config.ipv6Enabled,
       dump: { config, store, certificates, workloads },
+      renewTunnels: () => proxies.renewTunnels(),
       quit: () => shutdown.abort(),
     }),
   );
@@ -139,7 +140,7 @@ async function runDedicated(run: Run): Promise<void> {
   log.info('app', 'dedicated proxy mode enabled');
   const proxy = new PodProxy(process, config.proxyWorkload, undefined);
   try {
-    await openAdmin(run);
+    await openAdmin(run, proxy);
     completeAll(tasks);
     await aborted(shutdown.signal);
   } finally {

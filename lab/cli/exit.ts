@@ -21,10 +21,10 @@ const BAD_INPUT = [
   'LAB_BAD_',
   'LAB_FILE_',
   'PLAN_',
-  'REDIRECT_SAVE_',
+  'DATAPLANE_REDIRECT_SAVE_',
   'commander.',
 ];
-const CANNOT_RUN = ['LAB_CANNOT_RUN', 'LAB_NOT_ROOT', 'DATAPLANE_ERA_', 'LAB_PROGRAM_'];
+const CANNOT_RUN = ['LAB_CANNOT_RUN', 'LAB_NOT_ROOT', 'DATAPLANE_REDIRECT_ERA_', 'LAB_PROGRAM_'];
 
 /** An error whose message is all a person needs: no stack, and the exit code that goes with it. */
 export class CommandError extends Error {

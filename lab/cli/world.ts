@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Era } from '../../dataplane/redirect/era.ts';
+import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import { loadTopology } from '../../topologies/load.ts';
 import { isRequired, missingFor, type Capability } from '../hosts/capabilities.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -36,8 +37,12 @@ export async function planFromFile(file: string, options: TopologyOptions): Prom
   return planLab(topology, { lab: options.lab, era: options.era });
 }
 
-/** @throws CommandError LAB_CANNOT_RUN naming what this machine lacks for the plan's era */
+/**
+ * @throws CommandError LAB_CANNOT_RUN naming what this machine lacks for the plan's era
+ * @throws EraNotBuildableError for an era whose rules this version cannot generate
+ */
 export async function requireCapabilities(plan: Plan): Promise<void> {
+  podRules({ era: plan.era, dnsCapture: plan.dnsCapture });
   refuseMissing(plan.era, await missingFor(plan.era));
 }
 

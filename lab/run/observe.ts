@@ -7,6 +7,7 @@ import type { RequestResult } from '../facts/request.ts';
 import { writeStory } from '../facts/story.ts';
 import type { Lab } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
+import { renewTunnels } from './renew-tunnels.ts';
 import { settle } from './settle.ts';
 
 /** Requests that were recorded, and what the packets say of them. */
@@ -25,6 +26,7 @@ export interface ObserveOptions {
 /**
  * Records every interface of a lab while `make` makes requests, then reads the facts out of the
  * packets and tells the story. The recording is ended also when `make` throws.
+ * Pooled tunnels are renewed first: only a recorded handshake tells who speaks, and lets the rest be read.
  */
 export async function observe(
   lab: Lab,
@@ -33,6 +35,7 @@ export async function observe(
 ): Promise<Observation> {
   const { directory } = options;
   await writeFile(join(directory, CAPTURE_FILES.plan), JSON.stringify(lab.plan, null, 2));
+  await renewTunnels(lab);
   await lab.startCapture(directory, { snapLength: options.snapLength });
   let requests: readonly RequestResult[];
   try {
