@@ -65,6 +65,8 @@ export class HttpEndpoint implements Disposable {
       options,
       (request, response) => void this.#serve(request, response),
     );
+    // A client that half-closed after its request still gets the answer (as from hyper).
+    Object.assign(server, { httpAllowHalfOpen: true });
     try {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
@@ -92,6 +94,9 @@ export class HttpEndpoint implements Disposable {
 }
 
 function send(response: ServerResponse, { status, body, contentType }: HttpAnswer): void {
-  response.writeHead(status, { 'content-type': contentType ?? 'text/plain' });
+  response.writeHead(status, {
+    'content-type': contentType ?? 'text/plain',
+    'content-length': Buffer.byteLength(body),
+  });
   response.end(body);
 }

@@ -47,6 +47,7 @@ async function proxy(): Promise<number> {
   log.info('ztunnel', `version: ${VERSION}`);
   const limit = raiseFileLimit();
   log.info('ztunnel', `set file descriptor limits to ${limit}`);
+  logPanics(log);
   try {
     const shutdown = new AbortController();
     handleSignals(shutdown, log);
@@ -60,6 +61,16 @@ async function proxy(): Promise<number> {
     // Whatever a peer still holds open must not keep the process.
     setImmediate(() => process.exit());
   }
+}
+
+/** A fault in the code of one connection must not end those of a whole node. */
+function logPanics(log: Logger): void {
+  const panic = (error: unknown): void => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log.error('panic', 'unexpected fault', { error: text });
+  };
+  process.on('uncaughtException', panic);
+  process.on('unhandledRejection', panic);
 }
 
 function handleSignals(shutdown: AbortController, log: Logger): void {

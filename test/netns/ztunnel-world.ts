@@ -1,6 +1,6 @@
 import { execFileSync, type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectLocal, createServer, type Server, Socket } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,20 +35,26 @@ export interface Pod {
   readonly name: string;
   readonly ip: string;
   readonly netns: number;
+  /** Every socket a test opened there: closed with the world. */
+  readonly sockets: Set<Socket>;
 }
 
 /** Namespaces, links, CA and state file of one test; nothing of it is in the machine's own netns. */
 export class World {
   readonly dir = mkdtempSync(join(tmpdir(), 'ztunnel-test-'));
   readonly stateFile = join(this.dir, 'state.yaml');
+  /** What the ztunnel processes find as /etc/resolv.conf. */
+  readonly resolvConf = join(this.dir, 'resolv.conf');
   readonly ca = createFileCa({ dir: join(this.dir, 'ca') });
   readonly #router = createNetns();
   readonly #pods: Pod[] = [];
   readonly #closers: (() => void)[] = [];
+  processes = 0;
   #count = 1;
 
   constructor() {
     this.setState({});
+    writeFileSync(this.resolvConf, 'nameserver 10.77.0.254\n');
     run(this.#router, 'ip link set lo up; echo 1 > /proc/sys/net/ipv4/ip_forward');
   }
 
@@ -71,9 +77,14 @@ export class World {
        echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet`,
     );
     if (isCaptured) this.capture(netns);
-    const pod = { name, ip, netns };
+    const pod = { name, ip, netns, sockets: new Set<Socket>() };
     this.#pods.push(pod);
     return pod;
+  }
+
+  /** Leads an address to a pod. */
+  route(ip: string, pod: Pod): void {
+    run(this.#router, `ip route add ${ip}/32 via ${pod.ip} dev v${pod.ip.split('.')[3]} onlink`);
   }
 
   capture(netns: number): void {
@@ -94,7 +105,10 @@ export class World {
 
   close(): void {
     for (const close of this.#closers.reverse()) close();
-    for (const pod of this.#pods) closeNetns(pod.netns);
+    for (const pod of this.#pods) {
+      for (const socket of pod.sockets) socket.destroy();
+      closeNetns(pod.netns);
+    }
     closeNetns(this.#router);
     rmSync(this.dir, { recursive: true, force: true });
   }
@@ -133,20 +147,33 @@ export function workload(pod: Pod, over: Record<string, unknown> = {}): Record<s
   };
 }
 
+/** Runs a program with a resolv.conf of the test's own: `$0` is the file, `$@` the program. */
+const WITH_OWN_RESOLVER = 'mount --bind "$0" /etc/resolv.conf; exec "$@"';
+
+const PROGRAM: readonly string[] = [
+  process.execPath,
+  '--import',
+  'tsx',
+  new URL('../../dataplane/ztunnel/main.ts', import.meta.url).pathname,
+];
+
 /** A ztunnel process in a netns of its own, and the agent's end of its ZDS socket. */
 export class TestZtunnel {
-  readonly netns = createNetns();
+  readonly netns: number;
   readonly child: ChildProcess;
   readonly legFile: string;
   readonly #listener: SeqpacketListener;
+  readonly #greeted = new WeakSet<SeqpacketConnection>();
   readonly #acks: ((error: string) => void)[] = [];
   readonly hello: Promise<Buffer>;
   connection!: SeqpacketConnection;
   output = '';
   exit: Promise<number | null>;
 
-  constructor(world: World, node: string, env: Record<string, string> = {}) {
-    const socket = join(world.dir, `${node}.sock`);
+  /** `netns`: where it runs (dedicated mode: the pod's); absent: one of its own. */
+  constructor(world: World, node: string, env: Record<string, string> = {}, netns?: number) {
+    this.netns = netns ?? createNetns();
+    const socket = join(world.dir, `${node}-${++world.processes}.sock`);
     this.legFile = join(world.dir, `${node}.legs`);
     this.#listener = new SeqpacketListener(socket);
     this.hello = new Promise((resolve) => {
@@ -154,6 +181,7 @@ export class TestZtunnel {
         this.connection = connection;
         let isFirst = true;
         connection.on('message', ({ data }) => {
+          this.#greeted.add(connection);
           if (isFirst) resolve(data);
           else this.#acks.shift()?.(decodeWorkloadResponse(data).error);
           isFirst = false;
@@ -161,9 +189,8 @@ export class TestZtunnel {
       });
     });
     run(this.netns, 'ip link set lo up');
-    const main = new URL('../../dataplane/ztunnel/main.ts', import.meta.url).pathname;
     this.child = withNetns(this.netns, () =>
-      spawn(process.execPath, ['--import', 'tsx', main], {
+      spawn('unshare', ['-m', 'sh', '-ec', WITH_OWN_RESOLVER, world.resolvConf, ...PROGRAM], {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           PATH: process.env['PATH'],
@@ -188,8 +215,13 @@ export class TestZtunnel {
       this.child.kill('SIGKILL');
       this.connection?.close();
       this.#listener.close();
-      closeNetns(this.netns);
+      if (netns === undefined) closeNetns(this.netns);
     });
+  }
+
+  /** Resolves once the hello of the newest connection is here. */
+  async nextHello(): Promise<void> {
+    for (let i = 0; i < 200 && !this.#greeted.has(this.connection); i++) await sleep(20);
   }
 
   /** Sends one request; resolves with the ack's error text. */
@@ -247,6 +279,7 @@ export async function serve(
   const fd = openSocket({ netns: pod.netns, family: 'ipv4', bind, listen: 64, reuseAddress: true });
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => undefined);
+    pod.sockets.add(socket);
     handle(socket);
   });
   await new Promise<void>((resolve) => server.listen({ fd }, resolve));
@@ -264,6 +297,7 @@ export function echoTwice(socket: Socket): void {
 export async function dial(pod: Pod, host: string, port: number): Promise<Socket> {
   const fd = openSocket({ netns: pod.netns, family: 'ipv4' });
   const socket = new Socket({ fd, allowHalfOpen: true });
+  pod.sockets.add(socket);
   socket.on('error', () => undefined);
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
@@ -298,5 +332,3 @@ export async function roundTrip(pod: Pod, host: string, port: number): Promise<s
   socket.end('hello world');
   return text(socket);
 }
-
-void connectLocal;

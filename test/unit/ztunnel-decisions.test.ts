@@ -476,7 +476,7 @@ t.test('resolveInbound() serves what a workload is the waypoint of, and app tunn
   }
   t.throws(
     () => resolveInbound({ ...base, authority: '10.0.0.3:80' }),
-    { status: 400 },
+    { status: 400, name: 'InboundRefusal' },
     'not of others',
   );
   const tunnelled = { ...local, applicationTunnel: { protocol: 'PROXY', port: 15088 } } as const;

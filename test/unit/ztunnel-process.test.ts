@@ -144,6 +144,7 @@ t.test(
       );
     }
     t.throws(() => loadConfig({ ...ENV, PROXY_MODE: 'dedicated' }), {
+      name: 'ConfigError',
       variable: 'PROXY_WORKLOAD_INFO',
     });
     t.throws(
@@ -151,9 +152,11 @@ t.test(
       ConfigError,
     );
     t.throws(() => loadConfig({ ...ENV, LOCAL_XDS: 'a', LOCAL_XDS_PATH: 'b' }), {
+      name: 'ConfigError',
       variable: 'LOCAL_XDS',
     });
     t.throws(() => loadConfig({ ...ENV, ENABLE_PROXY: 'false', ISTIO_META_DNS_CAPTURE: 'false' }), {
+      name: 'ConfigError',
       variable: 'ENABLE_PROXY',
     });
     t.doesNotThrow(() => loadConfig({ ...ENV, TLS12_ENABLED: 'false', XDS_ON_DEMAND: 'false' }));
