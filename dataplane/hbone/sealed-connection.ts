@@ -103,6 +103,8 @@ export class SealedConnection implements SlotHandler, OutboxOwner {
     if (this.#isOver || this.#isClosing) return;
     this.#isClosing = true;
     this.#sayAlert(LEVEL.warning, ALERT.closeNotify);
+    // The peer may be gone already: then sending has ended the connection and freed the slot.
+    if (this.#isOver) return;
     this.engine.read(this.#socket.slot, false);
     this.outbox.finish();
     this.outbox.whenEmpty(() => this.#end(undefined));
