@@ -1,4 +1,5 @@
 import type { FrameTable } from './frame-table.ts';
+import type { TlsRecords } from './tls-records.ts';
 import type { StreamSegments } from './segments.ts';
 
 /**
@@ -118,6 +119,8 @@ export interface Connection {
   /** Who sent the SYN; where no SYN was seen, who has the higher port. */
   readonly client: Endpoint;
   readonly server: Endpoint;
+  /** Where answers came from, if not from `server`: REDIRECT on loopback shows it. */
+  readonly repliesFrom?: Endpoint;
   readonly hasHandshake: boolean;
   readonly firstFrame: number;
   readonly lastFrame: number;
@@ -203,7 +206,7 @@ export interface TlsSession {
 export interface TlsHalf {
   /** `missing` and `wrong` name the first label of the key log that was; see {@link SecretState}. */
   readonly secrets: SecretState;
-  readonly records: readonly TlsRecord[];
+  readonly records: TlsRecords;
   /** Leaf first, as sent. */
   readonly certificates: readonly PeerCertificate[];
   readonly alerts: readonly TlsAlert[];
@@ -224,19 +227,18 @@ export type SecretState =
   | { readonly kind: 'unread'; readonly at: StreamRange }
   | { readonly kind: 'unsupported'; readonly what: string };
 
-export interface TlsRecord {
+/** A record, and the bytes of the TCP stream that it takes with its header. */
+export interface TlsRecord extends StreamRange {
   /** On the wire: 20 change_cipher_spec, 21 alert, 22 handshake, 23 application_data. */
   readonly outerType: number;
   /** Decrypted, or the same as on the wire where it was in the clear. */
   readonly type?: number;
-  readonly at: StreamRange;
 }
 
-export interface TlsAlert {
+export interface TlsAlert extends StreamRange {
   readonly level: number;
   readonly description: number;
   readonly name: string;
-  readonly at: StreamRange;
 }
 
 export interface PeerCertificate {
@@ -257,15 +259,14 @@ export interface Http2Connection {
   readonly streams: readonly Http2Stream[];
 }
 
-export interface Http2Frame {
+/** A frame, and the bytes of the TCP stream that it came in: whole records where TLS is there. */
+export interface Http2Frame extends StreamRange {
   readonly type: number;
   readonly flags: number;
   readonly streamId: number;
   readonly length: number;
   /** Where its header starts in what the side sent (decrypted where TLS is there). */
   readonly offset: number;
-  /** Bytes of the TCP stream that it came in: whole TLS records where TLS is there. */
-  readonly at: StreamRange;
   readonly headers?: readonly (readonly [name: string, value: string])[];
 }
 
@@ -290,15 +291,14 @@ export interface Http2StreamHalf {
   readonly resetCode?: number;
 }
 
-/** First line of a request or response in clear text, with its headers. */
-export interface Http1Message {
+/** First line of a request or response, with its headers and their bytes of the TCP stream. */
+export interface Http1Message extends StreamRange {
   readonly side: Side;
   readonly line: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly method?: string;
   readonly target?: string;
   readonly status?: number;
-  readonly at: StreamRange;
 }
 
 export interface DnsExchange {

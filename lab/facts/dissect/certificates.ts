@@ -1,0 +1,30 @@
+import { X509Certificate } from 'node:crypto';
+import type { PeerCertificate } from './types.ts';
+
+/** A function that reads certificates and remembers them: hundreds of sessions show the same few. */
+export function certificateReader(): (der: Buffer) => PeerCertificate {
+  const known = new Map<string, PeerCertificate>();
+  return (der) => {
+    const key = der.toString('latin1');
+    const certificate = known.get(key) ?? describeCertificate(der);
+    if (known.size < MAX_REMEMBERED) known.set(key, certificate);
+    return certificate;
+  };
+}
+
+const MAX_REMEMBERED = 1000;
+
+/** What a certificate says; the DER is copied, so that it does not keep the capture alive. */
+function describeCertificate(der: Buffer): PeerCertificate {
+  const certificate = new X509Certificate(der);
+  const names = certificate.subjectAltName ?? '';
+  return {
+    der: Buffer.from(der),
+    subject: certificate.subject ?? '',
+    issuer: certificate.issuer ?? '',
+    serialNumber: certificate.serialNumber,
+    spiffeIds: [...names.matchAll(/(?:^|, )URI:(spiffe:\/\/[^,]+)/g)].map(([, id]) => id!),
+    validFrom: certificate.validFrom,
+    validTo: certificate.validTo,
+  };
+}
