@@ -182,7 +182,8 @@ function hostProblem(host: TargetHost, from: string, world: World): Problem | un
       const message = `Unknown service "${host.name}"`;
       return { message, suggestion: nearest(host.name, names) };
     }
-    default:
+    case 'outside':
+    case 'self':
       return undefined;
   }
 }

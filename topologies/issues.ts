@@ -31,7 +31,7 @@ function flatten(issue: Issue): Issue {
   const best = [...branches].sort((a, b) => depth(b) - depth(a))[0];
   if (!best || depth(best) === 0) return issue;
   const inner = flatten(best[0]!);
-  return { ...inner, path: [...issue.path, ...inner.path] } as Issue;
+  return { ...inner, path: [...issue.path, ...inner.path] };
 }
 
 function faultsOfIssue(
@@ -71,7 +71,10 @@ function faultsOfIssue(
     case 'too_small':
     case 'too_big':
       return [document.fault(path, `${describe(value)} is out of range: ${limit(issue)}`)];
-    default:
+    case 'custom':
+    case 'invalid_format':
+    case 'invalid_element':
+    case 'not_multiple_of':
       return [document.fault(path, value === undefined ? issue.message : valued(issue, value))];
   }
   return [document.fault(path.slice(0, -1), `Missing key "${path.at(-1)}"`)];
@@ -111,7 +114,7 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return `"${value.length > 80 ? `${value.slice(0, 77)}…` : value}"`;
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'a mapping';
-  return value === null ? 'nothing' : String(value);
+  return value === null ? 'nothing' : (JSON.stringify(value) ?? 'nothing');
 }
 
 /** `a, b or c`. */

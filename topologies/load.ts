@@ -12,7 +12,7 @@ import type { ScenarioInput } from './scenario-schema.ts';
 import { topologySchema, type TopologyInput } from './schema.ts';
 import { parseSource, type SourceDocument } from './source.ts';
 import type { PlacedObject } from './placed.ts';
-import type { Scenario, ScenarioStep, StaticPolicy, Topology } from './topology.ts';
+import type { Scenario, ScenarioStep, Topology } from './topology.ts';
 
 /** Later faults of a file with more are mostly echoes of the first. */
 const MAX_FAULTS = 100;
@@ -80,7 +80,7 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     cni: input.cni ?? 'ptp',
     nodes,
     objects: withoutCopies(placed),
-    policies: (input.policies ?? []) as readonly StaticPolicy[],
+    policies: input.policies ?? [],
     capture: { snapLength: input.capture?.snapLength ?? 0 },
     scenarios: scenarios.map((scenario, index) => toScenario(scenario, index, document)),
   };

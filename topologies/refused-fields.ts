@@ -84,8 +84,12 @@ export function refusedFields(object: {
     for (const each of paths) {
       const value = valueAt(object, each);
       if (value === undefined || value === null || !isRefused(value)) continue;
-      faults.push({ path: each, message: `Cannot use ${each.at(-1)} "${String(value)}": ${why}` });
+      faults.push({ path: each, message: `Cannot use ${each.at(-1)} ${shown(value)}: ${why}` });
     }
   }
   return faults;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `"${value}"` : (JSON.stringify(value) ?? 'nothing');
 }

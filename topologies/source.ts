@@ -112,7 +112,7 @@ function parseBounded(text: string, lineCounter: LineCounter): Document.Parsed[]
       customTags: CUSTOM_TAGS,
     };
     const documents = parseAllDocuments(text, options);
-    return Array.isArray(documents) ? (documents as Document.Parsed[]) : [];
+    return Array.isArray(documents) ? documents : [];
   } catch (error) {
     // The parser is recursive: brackets nested ten thousand deep exhaust the stack.
     if (error instanceof RangeError) return TOO_DEEP;

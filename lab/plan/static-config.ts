@@ -1,5 +1,4 @@
 import { Document, Scalar, YAMLSeq } from 'yaml';
-import type { StaticPolicy } from './inputs.ts';
 import { MESH_NAMESPACE } from './addressing.ts';
 import { POLICIES_ANNOTATION } from '../../topologies/expand.ts';
 import type { Plan, PodPlan, ServicePlan } from './plan.ts';

@@ -521,7 +521,7 @@ t.test('manifests are read as in a cluster, and what cannot be built is refused'
     /did you mean "kong\/httpbin"/,
   ]);
   t.same(load(pod(`  hostNetwork: true\n${idle}`)), [
-    '/m.yaml:6:3: Cannot use hostNetwork "true": pods in the network namespace of their node cannot be built yet',
+    '/m.yaml:6:3: Cannot use hostNetwork true: pods in the network namespace of their node cannot be built yet',
   ]);
   t.same(load(pod(`  nodeName: node9\n${idle}`)), [
     '/m.yaml:6:13: Unknown node "node9" (did you mean "node1"?)',
