@@ -211,8 +211,8 @@ export interface Leg {
    * connection, or the one that carried this stream's CONNECT. Absent where it was not captured.
    */
   readonly passages: readonly (Passage | undefined)[];
-  /** This request's stream was not the first of the tunnel: no hand-shake was paid for it. */
-  readonly reused: boolean;
+  /** Whether the tunnel carried a stream before this one; absent where that cannot be told. */
+  readonly reused?: boolean;
 }
 
 export interface Passage {

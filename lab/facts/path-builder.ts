@@ -77,7 +77,8 @@ export class PathBuilder {
       ...(wanted !== served && { wanted }),
       startedNs: stream?.startedNs ?? connection.startedNs,
       passages: this.#context.passages(connection, stream?.stream),
-      reused: stream !== undefined && isReused(connection, stream),
+      ...(stream &&
+        connection.tls?.state === 'decrypted' && { reused: isReused(connection, stream) }),
     });
   }
 

@@ -56,9 +56,9 @@ function stateOf({ client, server }: TlsSession): Pick<TlsFacts, 'state' | 'reas
 function lackingState(side: string, secrets: SecretState): Pick<TlsFacts, 'state' | 'reason'> {
   switch (secrets.kind) {
     case 'wrong':
-      return { state: 'wrong-keys', reason: `${secrets.label} of the key log does not fit` };
+      return { state: 'wrong-keys', reason: `${secrets.label} in the key log does not fit` };
     case 'missing':
-      return { state: 'no-keys', reason: `the key log has no ${secrets.label} of the session` };
+      return { state: 'no-keys', reason: `no ${secrets.label} in the key log` };
     case 'unsupported':
       return { state: 'incomplete', reason: `cannot decrypt ${secrets.what}` };
     case 'unread':

@@ -68,7 +68,8 @@ function kindOf(leg: Leg): string {
     return `${leg.protocol === 'udp' ? 'plain UDP' : 'plain'}${inside}`;
   }
   const stream = `HBONE stream ${leg.hbone?.stream.stream}`;
-  return `${stream}${leg.reused ? ' of an open tunnel' : ', new tunnel'}${inside}`;
+  const age = leg.reused === undefined ? '' : leg.reused ? ' of an open tunnel' : ', new tunnel';
+  return `${stream}${age}${inside}`;
 }
 
 function renderAddresses(

@@ -137,8 +137,11 @@ function placeOf(file: string): string {
     .replace('--', '/');
 }
 
+/** `#3`, `#3–10` when all between are meant too, else the first ones. */
 function rangeOf(frames: readonly number[]): string {
-  const first = frames[0];
-  const last = frames.at(-1);
-  return first === last ? `#${first}` : `#${first}–${last}`;
+  const first = frames[0] ?? 0;
+  const last = frames.at(-1) ?? first;
+  if (first === last) return `#${first}`;
+  if (last - first === frames.length - 1) return `#${first}–${last}`;
+  return `#${frames.slice(0, 3).join(' ')}${frames.length > 3 ? ' …' : ''}`;
 }
