@@ -90,7 +90,7 @@ function matchAll({ capture, evidence, fileOf }: CaptureInput, map: NetnsMap): M
     byName.get(`${netns}/${name}`);
   const conversationOf = ({ sightings: [first] }: MatchedConnection): number | undefined => {
     const on = first && interfaceOf(first);
-    const row = on?.frames.rowOf(first?.forward.frames[0] ?? -1) ?? -1;
+    const row = on?.frames.rowOf(first?.forward.firstFrames[0] ?? -1) ?? -1;
     return on?.connections[on.frames.connections[row] ?? -1]?.conversation;
   };
   return { baseNs, conntrack, connections, conversationOf, interfaceOf };
@@ -211,7 +211,7 @@ function passagesOf(
     if (position === undefined) return sightings.map(() => undefined);
     return streamPassages(sightings, position, (seen) => {
       const on = matching.interfaceOf(seen);
-      const row = on?.frames.rowOf(seen.forward.frames[0] ?? -1) ?? -1;
+      const row = on?.frames.rowOf(seen.forward.firstFrames[0] ?? -1) ?? -1;
       const connection = on?.connections[on.frames.connections[row] ?? -1];
       return on === undefined || connection === undefined ? undefined : { on, connection };
     });

@@ -1,11 +1,8 @@
 import type { Connection, Sighting, TlsFacts } from './facts.ts';
-import type { HalfFlow } from './half-flow.ts';
+import { LISTED_FRAMES, type HalfFlow } from './half-flow.ts';
 import type { MatchedConnection, SeenConversation } from './match-connections.ts';
 import type { NetnsMap } from './netns-map.ts';
 import { countHops, countPasses } from './passes.ts';
-
-/** Frame numbers a sighting lists; the rest is between its first and last. */
-const LISTED_FRAMES = 32;
 
 export interface DescribeOptions {
   readonly id: number;
@@ -48,8 +45,8 @@ export function describeConnection(
 
 function describeSighting(seen: SeenConversation, baseNs: bigint): Sighting {
   const { forward, backward } = seen;
-  const numbers = mergeSorted(forward.frames, backward?.frames ?? [], LISTED_FRAMES);
-  const lastFrame = Math.max(forward.frames.at(-1) ?? 0, backward?.frames.at(-1) ?? 0);
+  const numbers = mergeSorted(forward.firstFrames, backward?.firstFrames ?? [], LISTED_FRAMES);
+  const lastFrame = Math.max(forward.lastFrame, backward?.lastFrame ?? 0);
   return {
     netns: seen.netns,
     interface: seen.interface,
@@ -64,7 +61,7 @@ function describeSighting(seen: SeenConversation, baseNs: bigint): Sighting {
     replyMarks: ascending(backward?.marks ?? new Set()),
     firstNs: unixNs(baseNs, forward.firstNs),
     lastNs: unixNs(baseNs, Math.max(forward.lastNs, backward?.lastNs ?? 0)),
-    frames: forward.frames.length + (backward?.frames.length ?? 0),
+    frames: forward.frameCount + (backward?.frameCount ?? 0),
     bytes: forward.bytes + (backward?.bytes ?? 0),
     firstFrame: numbers[0] ?? 0,
     lastFrame,

@@ -1,6 +1,6 @@
 import { joinAddress } from './address.ts';
 import { FRAME_META, type FrameTable } from './dissect/frame-table.ts';
-import { turned, type Direction, type HalfFlow } from './half-flow.ts';
+import { LISTED_FRAMES, turned, type Direction, type HalfFlow } from './half-flow.ts';
 
 /** Bits of the TCP flags byte (RFC 9293 §3.1). */
 const TCP_FIN = 0x01;
@@ -128,9 +128,9 @@ class Collector {
       hasRst: false,
       refuses: !isSyn && (flags & TCP_RST) !== 0,
       marks: new Set(),
-      frames: [],
-      sequences: [],
-      times: [],
+      frameCount: 0,
+      firstFrames: [],
+      lastFrame: 0,
     };
   }
 
@@ -146,9 +146,8 @@ class Collector {
     if ((flags & TCP_FIN) !== 0) half.hasFin = true;
     if ((flags & TCP_RST) !== 0) half.hasRst = true;
     if (mark !== 0) half.marks.add(mark);
-    half.frames.push(table.numbers[row]!);
-    half.sequences.push(table.sequences[row]!);
-    half.times.push(timeNs);
+    if (half.frameCount++ < LISTED_FRAMES) half.firstFrames.push(table.numbers[row]!);
+    half.lastFrame = table.numbers[row]!;
   }
 }
 

@@ -18,7 +18,7 @@ export interface HalfFlow {
   readonly firstIpId: number;
   readonly firstPayloadBytes: number;
   readonly firstTtl: number;
-  /** Nanoseconds since the base of the run's times, as are `lastNs` and `times`. */
+  /** Nanoseconds since the base of the run's times, as is `lastNs`. */
   readonly firstNs: number;
   lastNs: number;
   bytes: number;
@@ -29,11 +29,14 @@ export interface HalfFlow {
   /** First frame was a RST that answers a SYN. */
   readonly refuses: boolean;
   readonly marks: Set<number>;
-  readonly frames: number[];
-  /** Sequence number of each frame of `frames`, and its time: to find one segment elsewhere. */
-  readonly sequences: number[];
-  readonly times: number[];
+  /** How many frames, the numbers of the first of them, and of the last. */
+  frameCount: number;
+  readonly firstFrames: number[];
+  lastFrame: number;
 }
+
+/** Frame numbers a half keeps; a transfer of gigabytes must not cost an array of all of them. */
+export const LISTED_FRAMES = 32;
 
 /** Which way a frame passed an interface, from its namespace's point of view. */
 export type Direction = 'in' | 'out' | 'loop';

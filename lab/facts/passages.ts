@@ -14,7 +14,7 @@ export function openingPassages(
 ): readonly Passage[] {
   return sightings.map(({ forward }) => ({
     timeNs: toUnixNs(forward.firstNs),
-    frame: forward.frames[0] ?? 0,
+    frame: forward.firstFrames[0] ?? 0,
   }));
 }
 
