@@ -93,7 +93,7 @@ function readHello(socket: Socket, name: string, waiting: Map<number, Waiting>):
           isGreeted = true;
         }
       } catch (error) {
-        reject(error as Error);
+        reject(error);
         socket.destroy();
       }
     });

@@ -49,8 +49,8 @@ async function supervise(name: string): Promise<void> {
     onProgress: (progress) => tell({ kind: 'progress', progress }),
   });
   await using control = new ControlServer(createHandlers(world, end), { lab: name });
-  await world.start();
   await control.listen(paths.control);
+  await world.start();
   tell({ kind: 'ready' });
   // Only `end` and the kernel end it from here on.
   await new Promise<never>(() => {});
@@ -73,7 +73,7 @@ function readOrder(): Promise<StartOrder> {
       try {
         order ??= lines.push(chunk)[0] as StartOrder | undefined;
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
       if (order) resolve(order);
     });

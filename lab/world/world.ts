@@ -161,7 +161,10 @@ export class World {
       this.#mesh = new Mesh({ plan, paths, children, netns: this.#netns, ztunnel });
     }
     const mesh = this.#mesh;
-    await Promise.all(plan.nodes.flatMap((node) => [this.#apps.start(node), mesh?.start(node)]));
+    await Promise.all([
+      ...plan.nodes.map((node) => this.#apps.start(node)),
+      ...(mesh ? plan.nodes.map((node) => mesh.start(node)) : []),
+    ]);
   }
 
   async #startCommands(): Promise<void> {

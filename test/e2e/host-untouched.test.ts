@@ -14,7 +14,7 @@ import {
 import { eventually } from './support/lab.ts';
 
 const TOPOLOGY = join(import.meta.dirname, '..', '..', 'topologies', 'two-nodes.yaml');
-const topology = await loadTopology(TOPOLOGY);
+const topology = loadTopology(TOPOLOGY);
 const planOf = (suffix: string) => planLab(topology, { lab: `h${process.pid}${suffix}` });
 const get = { from: 'sleep', to: 'http://httpbin.demo:8000/get', count: 1 };
 

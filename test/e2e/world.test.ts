@@ -13,7 +13,7 @@ import { loadTopology } from '../../topologies/load.ts';
 import { eventually, execIn } from './support/lab.ts';
 
 const TOPOLOGY = join(import.meta.dirname, '..', '..', 'topologies', 'two-nodes.yaml');
-const topology = await loadTopology(TOPOLOGY);
+const topology = loadTopology(TOPOLOGY);
 const name = `w${process.pid}`;
 const plan = planLab(topology, { lab: name });
 const progress: Progress[] = [];
