@@ -14,9 +14,9 @@ export function addExec(program: Command, context: CommandContext): void {
     .summary('run a program in a pod, on a node, or outside')
     .description(
       'Runs a program of this machine in the namespaces of a pod (with its resolv.conf), of a node,\n' +
-        'of `outside`, or of `ztunnel/<node>`. Its exit code is ours; 125 to 127 are our own faults.',
+        'of `outside`, or of `ztunnel-<node>`. Its exit code is ours; 125 to 127 are our own faults.',
     )
-    .argument('<target>', 'sleep, demo/sleep, node1, outside, ztunnel/node1')
+    .argument('<target>', 'sleep, demo/sleep, node1, outside, ztunnel-node1')
     .argument('<command...>', 'program and arguments, after --')
     .option('--lab <name>', 'which lab, when several run')
     .option('--user <uid>', 'numeric user id to run as')

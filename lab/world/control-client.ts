@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { errorFromWire, LabError, type ErrorOnTheWire } from './errors.ts';
+import { asError, errorFromWire, LabError, type ErrorOnTheWire } from './errors.ts';
 import { JsonLines, toJsonLine } from './json-lines.ts';
 import {
   PROTOCOL_VERSION,
@@ -93,7 +93,7 @@ function readHello(socket: Socket, name: string, waiting: Map<number, Waiting>):
           isGreeted = true;
         }
       } catch (error) {
-        reject(error);
+        reject(asError(error));
         socket.destroy();
       }
     });

@@ -59,6 +59,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What was thrown, as an Error. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
 function withCause(message: string, cause: unknown): string {
   if (cause === undefined) return message;
   const why = messageOf(cause);

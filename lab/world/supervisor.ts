@@ -9,7 +9,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { raiseFileLimit, setProcessName } from '../../dataplane/kernel/process.ts';
 import { createHandlers } from './control-handlers.ts';
 import { ControlServer } from './control-server.ts';
-import { errorToWire, LabError } from './errors.ts';
+import { asError, errorToWire, LabError } from './errors.ts';
 import { JsonLines, toJsonLine } from './json-lines.ts';
 import { lockLab } from './lab-directory.ts';
 import { exists } from './launch.ts';
@@ -73,7 +73,7 @@ function readOrder(): Promise<StartOrder> {
       try {
         order ??= lines.push(chunk)[0] as StartOrder | undefined;
       } catch (error) {
-        reject(error);
+        reject(asError(error));
       }
       if (order) resolve(order);
     });
