@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process';
+import { totalCpuSeconds } from './process-cost.ts';
+import type { LoadOrder, LoadResult } from './load-order.ts';
+import { loadCommand, type Variant } from './variants.ts';
+import type { BenchWorld } from './world.ts';
+
+/** One load on one variant, and what the proxies paid for it. */
+export interface Measured extends LoadResult {
+  readonly cpuSeconds: number;
+}
+
+/** Runs a load in the client's netns; CPU time counts over the measured window alone. */
+export async function measure(
+  world: BenchWorld,
+  variant: Variant,
+  load: Omit<LoadOrder, 'host' | 'port'>,
+): Promise<Measured> {
+  if (load.kind === 'closed' && hasWrk()) return measureByWrk(world, variant, load);
+  const port = load.kind === 'throughput' ? variant.sinkPort : variant.httpPort;
+  const child = world.start(variant.client, loadCommand({ ...load, host: variant.host, port }));
+  let before = 0;
+  let after: number | undefined;
+  const text = await collect(child, (line) => {
+    if (line === 'start') before = totalCpuSeconds(variant.pids);
+    else after ??= totalCpuSeconds(variant.pids);
+  });
+  const line = text.split('\n').find((candidate) => candidate.startsWith('{'));
+  if (line === undefined) throw new Error(`Cannot measure "${variant.name}": load said ${text}`);
+  const result = JSON.parse(line) as LoadResult;
+  return { ...result, cpuSeconds: (after ?? before) - before };
+}
+
+async function measureByWrk(
+  world: BenchWorld,
+  variant: Variant,
+  load: Omit<LoadOrder, 'host' | 'port'>,
+): Promise<Measured> {
+  const url = `http://${variant.host}:${variant.httpPort}/`;
+  const argv = ['wrk', '-t1', `-c${load.connections}`, `-d${load.seconds}s`, url];
+  const before = totalCpuSeconds(variant.pids);
+  const text = await collect(world.start(variant.client, argv), () => undefined);
+  const cpuSeconds = totalCpuSeconds(variant.pids) - before;
+  const found = /(\d+) requests in ([\d.]+)s/.exec(text);
+  if (!found) throw new Error(`Cannot measure "${variant.name}": wrk said ${text}`);
+  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text);
+  const failures = (errors ?? []).slice(1).reduce((sum, count) => sum + Number(count), 0);
+  return { done: Number(found[1]), seconds: Number(found[2]), failures, cpuSeconds };
+}
+
+function hasWrk(): boolean {
+  return succeeds('wrk', ['-v']);
+}
+
+function succeeds(program: string, args: readonly string[]): boolean {
+  try {
+    execFileSync(program, args, { stdio: 'ignore' });
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+}
+
+function collect(
+  child: ReturnType<BenchWorld['start']>,
+  onLine: (line: string) => void,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    let partial = '';
+    child.stdout?.on('data', (part: Buffer) => {
+      text += part.toString();
+      const lines = (partial + part.toString()).split('\n');
+      partial = lines.pop() ?? '';
+      lines.forEach(onLine);
+    });
+    child.stderr?.on('data', (part: Buffer) => (text += part.toString()));
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) resolve(text);
+      else reject(new Error(`Cannot measure: load ended with ${code}, ${text.trim()}`));
+    });
+  });
+}
