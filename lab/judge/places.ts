@@ -29,13 +29,17 @@ export function nameOf(facts: RunFacts, ip: string): string {
  */
 export function linksBetween(facts: RunFacts, a: string, b: string): readonly InterfaceFacts[] {
   const isEnd = (netns: string): boolean => netns === a || netns === b;
-  return facts.interfaces.filter((each) => {
-    if (each.name === 'lo') return false;
-    const peerNetns = each.peer?.slice(0, each.peer.lastIndexOf('/')) ?? '';
-    if (each.role === 'fabric') return each.peer === undefined || isEnd(peerNetns);
-    const peer = facts.interfaces.find((other) => `${other.netns}/${other.name}` === each.peer);
-    return isEnd(each.netns) && each.role === 'node' && peer?.role === 'fabric';
-  });
+  const onSwitch = facts.interfaces.filter(({ role, name }) => role === 'fabric' && name !== 'lo');
+  const ports = onSwitch.filter(({ peer }) => peer === undefined || isEnd(netnsOf(peer)));
+  const uplinks = new Set(onSwitch.map(({ peer }) => peer));
+  const ends = facts.interfaces.filter(
+    ({ netns, name, role }) => role === 'node' && isEnd(netns) && uplinks.has(`${netns}/${name}`),
+  );
+  return [...ends, ...ports];
+}
+
+function netnsOf(place: string): string {
+  return place.slice(0, place.lastIndexOf('/'));
 }
 
 /** One leg in the notation of topologies: `ztunnel(node1) -> httpbin:15008 hbone`. */

@@ -66,6 +66,7 @@ export class CaptureSession {
       netns: plan.netns.map(({ name }) => ({ name, path: netnsPath(name) })),
       dir: directory,
       snapLength: snapLength === 0 ? undefined : snapLength,
+      bufferBytes: options.bufferBytes,
       process: child.process,
     });
     child.state = 'ready';

@@ -88,6 +88,8 @@ export interface ExecOptions {
 export interface CaptureStartOptions {
   /** Bytes kept of each frame; that of the plan unless given, 0 keeps all. */
   readonly snapLength?: number;
+  /** Receive buffer of each interface; large enough to lose nothing unless given. */
+  readonly bufferBytes?: number;
 }
 
 export interface RequestOptions {
