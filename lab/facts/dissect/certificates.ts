@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import type { PeerCertificate } from './types.ts';
+import type { CertificateFacts } from './types.ts';
 
 /** A function that reads certificates and remembers them: hundreds of sessions show the same few. */
-export function certificateReader(): (der: Buffer) => PeerCertificate {
-  const known = new Map<string, PeerCertificate>();
+export function certificateReader(): (der: Buffer) => CertificateFacts {
+  const known = new Map<string, CertificateFacts>();
   return (der) => {
     const key = der.toString('latin1');
     const certificate = known.get(key) ?? describeCertificate(der);
@@ -15,7 +15,7 @@ export function certificateReader(): (der: Buffer) => PeerCertificate {
 const MAX_REMEMBERED = 1000;
 
 /** What a certificate says; the DER is copied, so that it does not keep the capture alive. */
-function describeCertificate(der: Buffer): PeerCertificate {
+function describeCertificate(der: Buffer): CertificateFacts {
   const certificate = new X509Certificate(der);
   const names = certificate.subjectAltName ?? '';
   return {

@@ -10,6 +10,11 @@ export class HandshakeReader {
     this.#onMessage = onMessage;
   }
 
+  /** True while a message waits for its rest. */
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
   /** Takes the content of the next record; false where a message is too long to be one. */
   push(content: Buffer): boolean {
     let bytes = this.#held ? Buffer.concat([this.#held, content]) : content;

@@ -67,6 +67,8 @@ export function readConversation(
   return {
     conversation: {
       index,
+      client: bestClient.client,
+      server: bestClient.server,
       sightings,
       best: bestClient,
       ...(proxy?.source && {

@@ -14,7 +14,14 @@ import { RecordProtection } from '../../../dataplane/wire/tls-record.ts';
 import { PlainStream, type ByteStream } from './byte-stream.ts';
 import { HandshakeReader } from './handshake-reader.ts';
 import { TlsRecords } from './tls-records.ts';
-import type { PeerCertificate, SecretState, StreamRange, TlsAlert, TlsHalf } from './types.ts';
+import type {
+  CertificateFacts,
+  PeerCertificate,
+  SecretState,
+  StreamRange,
+  TlsAlert,
+  TlsHalf,
+} from './types.ts';
 
 interface LabelledSecret {
   readonly label: string;
@@ -29,7 +36,7 @@ export interface HalfContext {
   readonly hasEarlyData: boolean;
   readonly handshake: LabelledSecret;
   readonly application: LabelledSecret;
-  readonly describeCertificate: (der: Buffer) => PeerCertificate;
+  readonly describeCertificate: (der: Buffer) => CertificateFacts;
   readonly onFault: (message: string, at: StreamRange) => void;
 }
 
@@ -63,6 +70,8 @@ class HalfReader {
   #hasCertificateRequest = false;
   /** Of the record being read. */
   #at: StreamRange = { start: 0, end: 0 };
+  /** Where the record begins that holds the first byte of the handshake message being read. */
+  #messageStart = 0;
 
   constructor(context: HalfContext) {
     this.#context = context;
@@ -142,6 +151,7 @@ class HalfReader {
     if (type === TLS_CONTENT.applicationData) {
       this.#plain.push(content, this.#at.start, this.#at.end);
     } else if (type === TLS_CONTENT.handshake) {
+      if (!this.#handshake.isHolding) this.#messageStart = this.#at.start;
       if (!this.#handshake.push(content)) {
         this.#context.onFault('Cannot read TLS handshake: message too long', this.#at);
       }
@@ -181,6 +191,8 @@ class HalfReader {
     } catch (error) {
       this.#context.onFault((error as Error).message, this.#at);
     }
+    // What follows in this record begins in it.
+    this.#messageStart = this.#at.start;
   }
 
   #readMessage(type: number, body: Buffer): void {
@@ -189,8 +201,11 @@ class HalfReader {
       this.#alpn = alpnOfEncryptedExtensions(body);
     } else if (type === TLS_HANDSHAKE.certificateRequest) this.#hasCertificateRequest = true;
     else if (type === TLS_HANDSHAKE.certificate) {
+      const at = { start: this.#messageStart, end: this.#at.end };
       const chain = isEncrypted ? decodeCertificates(body) : decodeCertificatesTls12(body);
-      this.#certificates.push(...chain.map((der) => this.#context.describeCertificate(der)));
+      this.#certificates.push(
+        ...chain.map((der) => ({ ...this.#context.describeCertificate(der), at })),
+      );
     } else if (type === TLS_HANDSHAKE.finished && isEncrypted) {
       this.#useSecret(this.#context.application);
     } else if (type === TLS_HANDSHAKE.keyUpdate && isEncrypted) {

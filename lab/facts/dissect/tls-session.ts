@@ -13,7 +13,7 @@ import { KEY_LOG_LABEL, type KeyLog } from '../../../dataplane/wire/tls-keys.ts'
 import { PlainStream, type ByteStream } from './byte-stream.ts';
 import { HandshakeReader } from './handshake-reader.ts';
 import { readTlsHalf, type HalfContext } from './tls-half.ts';
-import type { DissectFault, PeerCertificate, StreamRange, TlsSession } from './types.ts';
+import type { DissectFault, CertificateFacts, StreamRange, TlsSession } from './types.ts';
 
 /** A session, and what each side's application said in it. */
 export interface ReadTls {
@@ -31,7 +31,7 @@ export type OnFault = (
 ) => void;
 
 /** What a DER certificate says. @throws where it is none */
-export type DescribeCertificate = (der: Buffer) => PeerCertificate;
+export type DescribeCertificate = (der: Buffer) => CertificateFacts;
 
 export interface TlsOptions {
   readonly keyLog: KeyLog;

@@ -176,6 +176,9 @@ export interface StreamRange {
  */
 export interface Conversation {
   readonly index: number;
+  /** As the best sighting has them. */
+  readonly client: Endpoint;
+  readonly server: Endpoint;
   /** Each sighting; addresses differ where NAT lay between. */
   readonly sightings: readonly Connection[];
   /** The sighting with the fewest gaps: it was read. */
@@ -241,7 +244,7 @@ export interface TlsAlert extends StreamRange {
   readonly name: string;
 }
 
-export interface PeerCertificate {
+export interface CertificateFacts {
   readonly der: Buffer;
   readonly subject: string;
   readonly issuer: string;
@@ -250,6 +253,11 @@ export interface PeerCertificate {
   readonly spiffeIds: readonly string[];
   readonly validFrom: string;
   readonly validTo: string;
+}
+
+/** A certificate of a session, and the records of the TCP stream that its message came in. */
+export interface PeerCertificate extends CertificateFacts {
+  readonly at: StreamRange;
 }
 
 export interface Http2Connection {
@@ -335,15 +343,4 @@ export interface DissectFault {
   readonly message: string;
   /** Frame number on the interface, or of the best sighting. */
   readonly frame: number;
-}
-
-/** Where a byte string was found; see `findBytes`. */
-export interface Sighting {
-  readonly interface: string;
-  readonly frame: number;
-  /** `frame`: readable on the wire. `decrypted`: only with the session's secrets. */
-  readonly where: 'frame' | 'decrypted';
-  readonly conversation?: number;
-  readonly side?: Side;
-  readonly streamId?: number;
 }
