@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeFd } from '../kernel/sockets.ts';
 import { SeqpacketConnection, type SeqpacketMessage } from '../kernel/seqpacket.ts';
@@ -108,11 +107,19 @@ async function serveStream(
       acknowledged.then(close, close);
     } else acknowledged.catch(close);
   });
-  if (!connection.isClosed) await once(connection, 'close');
+  await closed(connection);
   signal.removeEventListener('abort', stop);
   if (fatal) throw fatal;
   if (failure) log.error(SCOPE, 'process stream failed', { error: text(failure) });
   else log.info(SCOPE, 'process stream ended with eof');
+}
+
+/** Settles at the end of the connection, whatever ended it: an agent killed with unread acks resets it. */
+async function closed(connection: SeqpacketConnection): Promise<void> {
+  if (connection.isClosed) return;
+  await new Promise<void>((resolve) => {
+    connection.once('close', resolve);
+  });
 }
 
 /** Something wrong with one packet: nacked, then the stream is dropped. */

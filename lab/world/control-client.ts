@@ -73,7 +73,8 @@ export class ControlClient implements Disposable {
   async closed(): Promise<void> {
     if (this.#socket.closed) return;
     this.#socket.ref();
-    await once(this.#socket, 'close');
+    // Not `once` of node:events: a supervisor that was killed resets the socket, and that is an end too.
+    await new Promise((resolve) => this.#socket.once('close', resolve));
   }
 
   [Symbol.dispose](): void {

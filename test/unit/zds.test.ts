@@ -1,4 +1,13 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
+import { type SeqpacketConnection, SeqpacketListener } from '../../dataplane/kernel/seqpacket.ts';
+import { DEFAULT_LOG_FILTER, Logger } from '../../dataplane/ztunnel/log.ts';
+import { Readiness } from '../../dataplane/ztunnel/readiness.ts';
+import { WorkloadManager } from '../../dataplane/ztunnel/workload-manager.ts';
+import { followAgent } from '../../dataplane/ztunnel/zds-client.ts';
 import { ProtobufError, readFields } from '../../dataplane/zds/protobuf.ts';
 import {
   decodeHello,
@@ -151,3 +160,39 @@ t.test('decode*() meets damaged packets with typed errors only', (t) => {
   t.same(decodeWorkloadRequest(long), { kind: 'snapshotSent' }, 'long packets take linear time');
   t.end();
 });
+
+t.test(
+  'followAgent() comes back to an agent that died with an acknowledgement unread',
+  async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'ambient-lab-zds-'));
+    t.teardown(() => rmSync(directory, { recursive: true }));
+    const path = join(directory, 'zds.sock');
+    using agent = new SeqpacketListener(path);
+    const log = new Logger({
+      filter: DEFAULT_LOG_FILTER,
+      format: 'plain',
+      nowUs: () => 0,
+      write: () => {},
+    });
+    const ready = new Readiness(log).register('workload proxy manager');
+    const manager = new WorkloadManager({ log, ready, start: neverStarted });
+    const shutdown = new AbortController();
+    const following = followAgent({ path, manager, log, signal: shutdown.signal });
+
+    const [first] = (await once(agent, 'connection')) as [SeqpacketConnection];
+    // Nobody reads here: the hello and the ack wait in the kernel, and closing resets the peer.
+    await first.send(encodeWorkloadRequest({ kind: 'keep', uid: 'u1' }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    first.close();
+
+    const [second] = (await once(agent, 'connection')) as [SeqpacketConnection];
+    const [message] = (await once(second, 'message')) as [{ data: Buffer }];
+    t.same(decodeHello(message.data), { version: 1 }, 'it says hello again');
+    shutdown.abort();
+    await following;
+  },
+);
+
+function neverStarted(): never {
+  throw new Error('no pod is added');
+}
