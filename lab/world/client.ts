@@ -4,12 +4,12 @@ import type { Plan } from '../plan/plan.ts';
 import { ControlClient } from './control-client.ts';
 import { LabError } from './errors.ts';
 import type { CreateLabOptions, Lab } from './lab.ts';
-import { isAlive } from './lab-directory.ts';
+import { isAlive, isDead } from './lab-directory.ts';
 import { LiveLab } from './live-lab.ts';
 import { labPaths, type LabPaths } from './paths.ts';
 import { launchSupervisor } from './launch.ts';
 
-export { gc, listLabs } from './lab-directory.ts';
+export { gc, listLabs, removeDeadLab } from './lab-directory.ts';
 
 /**
  * Builds a world and gives it when everything in it is ready: namespaces, links, rules, programs,
@@ -40,7 +40,7 @@ export async function createLab(plan: Plan, options: CreateLabOptions = {}): Pro
 export async function connectLab(name: string): Promise<Lab> {
   requireRoot();
   const paths = labPaths(name);
-  if (!isAlive(paths)) throw notRunning(name);
+  if (!isAlive(paths)) throw notRunning(name, paths);
   const control = await connectControl(name, paths);
   return new LiveLab(await control.call('plan', {}), paths, control, undefined);
 }
@@ -66,7 +66,14 @@ function requireRoot(): void {
   );
 }
 
-function notRunning(name: string): LabError {
+function notRunning(name: string, paths: LabPaths): LabError {
+  if (isDead(paths)) {
+    return new LabError(
+      'LAB_NOT_RUNNING',
+      `Cannot reach lab "${name}": it was killed, only ${paths.directory} is left of it`,
+      { hint: 'Remove that with "down" or "gc", or start the lab again with "up"' },
+    );
+  }
   return new LabError('LAB_NOT_RUNNING', `Cannot reach lab "${name}": no lab of that name runs`, {
     hint: 'Start it with "up", or list what runs with "status"',
   });

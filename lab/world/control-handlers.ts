@@ -13,8 +13,8 @@ export function createHandlers(world: World, end: () => void): ControlHandlers {
   const ready = (): World => {
     if (world.state === 'ready') return world;
     throw new LabError(
-      'LAB_NOT_READY',
-      `Cannot do this: lab "${world.plan.lab}" is ${world.state}`,
+      'LAB_STARTING',
+      `Cannot do this: lab "${world.plan.lab}" is ${world.state}, it has to be ready`,
     );
   };
   return {

@@ -41,6 +41,8 @@ export interface Lab extends AsyncDisposable {
   observations(canary?: string): Promise<readonly AppObservation[]>;
   /** Rules, links and addresses of the running world against the plan; empty when equal. */
   drift(): Promise<readonly string[]>;
+  /** Resolves when the supervisor has gone away, however it ended. */
+  ended(): Promise<void>;
   /** Ends the lab and removes its directory. Resolves when the kernel has freed it. */
   down(): Promise<void>;
 }

@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { FileLock } from '../../dataplane/kernel/process.ts';
 import type { Plan } from '../plan/plan.ts';
 import { errorFromWire, LabError } from './errors.ts';
 import { JsonLines, toJsonLine } from './json-lines.ts';
 import type { CreateLabOptions } from './lab.ts';
-import { isAlive, makeLabDirectory, removeDead } from './lab-directory.ts';
+import { claimLab, isAlive, removeDead } from './lab-directory.ts';
 import type { LabPaths } from './paths.ts';
 import { programArgv } from './programs.ts';
 import { programEnv } from './program-env.ts';
@@ -35,17 +36,24 @@ export async function launchSupervisor(
   paths: LabPaths,
   options: CreateLabOptions,
 ): Promise<LaunchedSupervisor> {
-  if (isAlive(paths)) throw exists(plan.lab);
-  makeLabDirectory(paths);
-  const child = startProcess(plan, paths, options.detached === true);
+  const began = performance.now();
+  const claim = await claimLab(paths);
+  if (!claim) throw exists(plan.lab);
+  const text = claim.isReplacing ? 'replaces a dead lab of that name' : 'PID 1 of the lab';
+  options.onProgress?.({ step: 'supervisor', state: 'started', text, ms: 0 });
+  const child = startProcess(plan, paths, claim.lock, options.detached === true);
   const kill = (): Promise<void> => end(child, paths);
   const abort = (): void => void kill();
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     sendOrder(child, { plan, ...orderOf(options) });
-    await untilReady(child, paths, options);
+    const onStarted = (): void => {
+      const ms = performance.now() - began;
+      options.onProgress?.({ step: 'supervisor', state: 'done', text, ms });
+    };
+    await untilReady(child, paths, { ...options, onStarted });
   } catch (error) {
-    if (!(error instanceof LabError && error.code === 'LAB_EXISTS')) await kill();
+    await kill();
     throw error;
   } finally {
     options.signal?.removeEventListener('abort', abort);
@@ -54,14 +62,19 @@ export async function launchSupervisor(
   return { kill };
 }
 
-/** LAB_EXISTS */
-export function exists(name: string): LabError {
+function exists(name: string): LabError {
   return new LabError('LAB_EXISTS', `Cannot start lab "${name}": a lab of that name runs`, {
     hint: 'End it with "down", or start this one under another name',
   });
 }
 
-function startProcess(plan: Plan, paths: LabPaths, isDetached: boolean): ChildProcess {
+/** Hands the lock over: the supervisor has it as descriptor 3 for as long as it lives, we no more. */
+function startProcess(
+  plan: Plan,
+  paths: LabPaths,
+  lock: FileLock,
+  isDetached: boolean,
+): ChildProcess {
   const tie = isDetached ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
   const [file = '', ...args] = [
     ...tie,
@@ -70,10 +83,11 @@ function startProcess(plan: Plan, paths: LabPaths, isDetached: boolean): ChildPr
     ...programArgv('supervisor'),
     plan.lab,
   ];
+  using own = lock;
   const log = openSync(join(paths.logs, 'supervisor.log'), 'a', 0o600);
   try {
     return spawn(file, args, {
-      stdio: ['pipe', 'pipe', log],
+      stdio: ['pipe', 'pipe', log, own.fd],
       detached: true,
       cwd: '/',
       env: programEnv(),
@@ -94,10 +108,15 @@ function sendOrder(child: ChildProcess, order: StartOrder): void {
   child.stdin?.write(toJsonLine(order));
 }
 
+interface WaitOptions extends CreateLabOptions {
+  /** The supervisor has said its first word. */
+  readonly onStarted: () => void;
+}
+
 async function untilReady(
   child: ChildProcess,
   paths: LabPaths,
-  options: CreateLabOptions,
+  options: WaitOptions,
 ): Promise<void> {
   const timeoutMs = options.startTimeoutMs ?? START_TIMEOUT_MS;
   let timer: NodeJS.Timeout | undefined;
@@ -115,22 +134,27 @@ async function untilReady(
 async function readLines(
   child: ChildProcess,
   paths: LabPaths,
-  options: CreateLabOptions,
+  options: WaitOptions,
 ): Promise<void> {
+  let isStarted = false;
   const lines = new JsonLines();
   const output = child.stdout as Readable;
   for await (const chunk of output.iterator({ destroyOnReturn: false })) {
     for (const value of lines.push(chunk as Buffer)) {
       const line = value as StartLine;
+      if (!isStarted) options.onStarted();
+      isStarted = true;
       if (line.kind === 'ready') return;
       if (line.kind === 'failed') throw errorFromWire(line.error);
       options.onProgress?.(line.progress);
     }
   }
   options.signal?.throwIfAborted();
+  const words = logTail(paths);
   throw new LabError(
-    'LAB_START_FAILED',
-    `Cannot start the lab: its supervisor ended. ${logTail(paths)}`,
+    'LAB_SUPERVISOR_DIED',
+    'Cannot start the lab: its supervisor has ended without a word, killed perhaps',
+    words === '' ? {} : { hint: `Its log ends with:\n${words}` },
   );
 }
 
@@ -141,7 +165,9 @@ async function spawnFault(child: ChildProcess): Promise<never> {
 
 function logTail(paths: LabPaths): string {
   try {
-    return readFileSync(join(paths.logs, 'supervisor.log'), 'utf8').slice(-LOG_TAIL_BYTES).trim();
+    const text = readFileSync(join(paths.logs, 'supervisor.log'), 'utf8').slice(-LOG_TAIL_BYTES);
+    // What unshare of util-linux 2.38 says whenever its child was killed.
+    return text.replaceAll(/^unshare: sigprocmask unblock failed.*$/gm, '').trim();
   } catch {
     return '';
   }
@@ -174,7 +200,7 @@ export async function untilDead(paths: LabPaths): Promise<void> {
   while (isAlive(paths)) {
     if (performance.now() > deadline) {
       throw new LabError(
-        'LAB_BUSY',
+        'LAB_STUCK',
         `Cannot end the lab: "${paths.lock}" is still held after ${END_TIMEOUT_MS} ms`,
       );
     }

@@ -104,6 +104,10 @@ export class LiveLab implements Lab {
     return this.#control.call('drift', {});
   }
 
+  ended(): Promise<void> {
+    return this.#control.closed();
+  }
+
   async down(): Promise<void> {
     if (this.#isDown) return;
     this.#isDown = true;

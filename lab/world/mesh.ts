@@ -5,15 +5,19 @@ import { workloadUid } from '../plan/static-config.ts';
 import { agentSpec } from './agent-process.ts';
 import { fdOf, type NetnsTable } from './build.ts';
 import type { Child, ChildSpec, ChildTable } from './child-table.ts';
+import { eachLimited } from './each-limited.ts';
 import { LabError } from './errors.ts';
 import type { EnrolResult, ProgramCommand } from './lab.ts';
 import { prepareMeshFiles, writeStaticConfig, type MeshFiles } from './mesh-files.ts';
 import { netnsPath, nodeSockets, type LabPaths } from './paths.ts';
+import { endOf } from './process-end.ts';
 import { until } from './until.ts';
 import { hasProtocols, isZtunnelReady, ztunnelSpec } from './ztunnel-process.ts';
 
 const START_TIMEOUT_MS = 15_000;
 const LOAD_TIMEOUT_MS = 5_000;
+/** Of one node; a kubelet starts pods side by side too. */
+const ENROLMENTS_AT_ONCE = 4;
 
 export interface MeshOptions {
   readonly plan: Plan;
@@ -63,10 +67,10 @@ export class Mesh {
   async enrolAtStart(node: NodePlan): Promise<void> {
     const agent = await this.#agentReady(node);
     const pods = this.#options.plan.pods.filter((pod) => pod.node === node.name);
-    for (const pod of pods) {
+    await eachLimited(pods, ENROLMENTS_AT_ONCE, async (pod) => {
       await agent.announce(recordOf(pod, pod.enrolled));
       if (pod.enrolled) await agent.cmdAdd(cmdAddOf(pod));
-    }
+    });
     await this.#ztunnelReady(node);
   }
 
@@ -119,7 +123,7 @@ export class Mesh {
     if (!child || child.state === 'exited') return;
     const fd = fdOf(netns, node.ztunnelNetns);
     const what = `the ztunnel of ${node.name} has loaded the workloads`;
-    const giveUp = (): Error | undefined => exitOf(child);
+    const giveUp = (): Error | undefined => endOf(child, this.#options.paths.logs);
     await until(what, () => hasProtocols(fd, wished), { timeoutMs: LOAD_TIMEOUT_MS, giveUp });
   }
 
@@ -141,7 +145,7 @@ export class Mesh {
     const child = this.#options.children.get(name);
     if (!child)
       throw new LabError('LAB_PROCESS_EXITED', `Cannot wait for ${name}: it was never started`);
-    const giveUp = (): Error | undefined => exitOf(child);
+    const giveUp = (): Error | undefined => endOf(child, this.#options.paths.logs);
     await until(`${name} is ready`, ask, { timeoutMs: START_TIMEOUT_MS, giveUp });
     child.state = 'ready';
   }
@@ -196,12 +200,4 @@ function cmdAddOf(pod: PodPlan): Parameters<AgentClient['cmdAdd']>[0] {
     PodNamespace: pod.namespace,
     IPs: [{ Address: { IP: pod.address, Mask: '////8A==' } }],
   };
-}
-
-function exitOf({ spec, state, exit }: Child): Error | undefined {
-  if (state !== 'exited') return undefined;
-  const how = exit?.signal ?? `exit code ${exit?.code ?? '?'}`;
-  return new LabError('LAB_PROCESS_EXITED', `Cannot go on: ${spec.name} has ended with ${how}`, {
-    hint: `Its last words are in logs/${spec.name}.log of the lab's directory`,
-  });
 }

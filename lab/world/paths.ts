@@ -41,6 +41,11 @@ export function labPaths(name: string): LabPaths {
   };
 }
 
+/** Whether a lab has its own directory here, so that what it writes there never gets to the machine. */
+export function isHiddenInLab(path: string): boolean {
+  return /^\/(run|proc|etc|sys)(\/|$)/.test(path);
+}
+
 /** Where a namespace can be opened inside the lab, as `ip netns` knows it. */
 export function netnsPath(netns: string): string {
   return `/run/netns/${netns}`;

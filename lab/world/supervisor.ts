@@ -1,20 +1,19 @@
 /**
  * Program: PID 1 of one lab, in PID, mount and network namespaces of its own.
  *
- *     supervisor <lab>      order (`StartOrder`) on standard input, progress on standard output
+ *     supervisor <lab>      order (`StartOrder`) on standard input, progress on standard output,
+ *                           the lab's lock as descriptor 3, held by nobody else
  *
  * However it ends, the kernel ends every program of the lab and frees every namespace.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { raiseFileLimit, setProcessName } from '../../dataplane/kernel/process.ts';
 import { createHandlers } from './control-handlers.ts';
 import { ControlServer } from './control-server.ts';
 import { asError, errorToWire, LabError } from './errors.ts';
 import { JsonLines, toJsonLine } from './json-lines.ts';
-import { lockLab } from './lab-directory.ts';
-import { exists } from './launch.ts';
 import { OrphanReaper } from './orphan-reaper.ts';
-import { labPaths, type LabPaths } from './paths.ts';
+import { labPaths } from './paths.ts';
 import type { StartLine, StartOrder } from './protocol.ts';
 import { enterSandbox } from './sandbox.ts';
 import { World } from './world.ts';
@@ -38,8 +37,9 @@ async function supervise(name: string): Promise<void> {
   setProcessName('ambient-lab');
   raiseFileLimit();
   const paths = labPaths(name);
-  const order = await readOrder();
-  await takeOver(name, paths, order);
+  let isReady = false;
+  const order = await readOrder(() => isReady);
+  writeFileSync(paths.plan, JSON.stringify(order.plan), { mode: 0o600 });
   enterSandbox(order.plan, paths.directory);
   using _reaper = new OrphanReaper();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
@@ -51,21 +51,17 @@ async function supervise(name: string): Promise<void> {
   await using control = new ControlServer(createHandlers(world, end), { lab: name });
   await control.listen(paths.control);
   await world.start();
+  isReady = true;
   tell({ kind: 'ready' });
   // Only `end` and the kernel end it from here on.
   await new Promise<never>(() => {});
 }
 
-/** Afterwards the lab's directory is ours until we end, and holds nothing of a former one. */
-async function takeOver(name: string, paths: LabPaths, order: StartOrder): Promise<void> {
-  const lock = await lockLab(paths);
-  if (!lock) throw exists(name);
-  for (const file of [paths.control, paths.keys, paths.legs]) rmSync(file, { force: true });
-  writeFileSync(paths.plan, JSON.stringify(order.plan), { mode: 0o600 });
-}
-
-/** The first line of standard input. For a tied lab, the end of it is the end of the lab. */
-function readOrder(): Promise<StartOrder> {
+/**
+ * The first line of standard input. Its end is the end of the lab: always for a tied one, and for a
+ * detached one until `isReady`, since whoever ordered it has died before it could be told.
+ */
+function readOrder(isReady: () => boolean): Promise<StartOrder> {
   const lines = new JsonLines();
   return new Promise((resolve, reject) => {
     let order: StartOrder | undefined;
@@ -78,7 +74,7 @@ function readOrder(): Promise<StartOrder> {
       if (order) resolve(order);
     });
     process.stdin.on('end', () => {
-      if (order?.detached !== true) end();
+      if (order?.detached !== true || !isReady()) end();
     });
   });
 }

@@ -18,8 +18,10 @@ import type {
 import { Mesh } from './mesh.ts';
 import { Observations } from './observations.ts';
 import type { LabPaths } from './paths.ts';
+import { endOf } from './process-end.ts';
 import { programEnv } from './program-env.ts';
 import type { StartOrder } from './protocol.ts';
+import { findRuleDrift } from './rule-drift.ts';
 
 export interface WorldOptions {
   readonly order: StartOrder;
@@ -41,6 +43,8 @@ export class World {
   #mesh: Mesh | undefined;
   #capture: CaptureSession | undefined;
   #isCaptureBusy = false;
+  /** Told of the first program that ended while the lab was being built. */
+  #loseProgram: (fault: Error) => void = () => {};
   state: 'starting' | 'ready' | 'stopping' = 'starting';
 
   constructor(options: WorldOptions) {
@@ -59,11 +63,20 @@ export class World {
 
   /**
    * Builds everything, in the order that lets programs load while links are made, and leaves no
-   * moment in which an enrolled pod's app runs without its redirect.
+   * moment in which an enrolled pod's app runs without its redirect. A program of the mesh or an app
+   * host that ends meanwhile ends the build at once: nobody could wait for it with success.
    *
-   * @throws LabError, {KernelError}
+   * @throws LabError LAB_PROCESS_KILLED, LAB_PROCESS_EXITED and others, {KernelError}
    */
   async start(): Promise<void> {
+    const lost = new Promise<never>((_, reject) => {
+      this.#loseProgram = reject;
+    });
+    await Promise.race([this.#build(), lost]);
+    this.state = 'ready';
+  }
+
+  async #build(): Promise<void> {
     const { plan } = this;
     await this.#step('namespaces', `${plan.netns.length} network namespaces`, () => {
       this.#netns = createNamespaces(plan);
@@ -89,7 +102,6 @@ export class World {
       await Promise.all(plan.nodes.map((node) => this.#apps.startAll(node)));
       await this.#startCommands();
     });
-    this.state = 'ready';
   }
 
   isEnrolled(uid: string): boolean {
@@ -144,8 +156,10 @@ export class World {
     return this.#capture?.status();
   }
 
-  drift(): string[] {
-    return findDrift(this.plan, this.#netns);
+  /** What the kernel has that differs from the plan, start-up rules included. */
+  async drift(): Promise<string[]> {
+    const ruleFaults = await findRuleDrift(this.plan, this.#netns);
+    return [...findDrift(this.plan, this.#netns), ...ruleFaults];
   }
 
   /** Finishes what would be lost; the kernel does the rest. */
@@ -185,7 +199,7 @@ export class World {
   }
 
   #checkBuilt(): void {
-    const faults = this.drift();
+    const faults = findDrift(this.plan, this.#netns);
     if (faults.length === 0) return;
     const shown = faults.slice(0, 3).join('; ');
     throw new LabError(
@@ -212,8 +226,11 @@ export class World {
     });
   }
 
-  #noteExit({ spec, exit }: Child): void {
+  #noteExit(child: Child): void {
     if (this.state === 'stopping') return;
+    const { spec, exit } = child;
+    const fault = endOf(child, this.paths.logs);
+    if (fault && this.state === 'starting' && spec.kind !== 'command') this.#loseProgram(fault);
     const how = exit?.signal ?? `exit code ${exit?.code ?? '?'}`;
     process.stderr.write(`${new Date().toISOString()} ${spec.name} ended: ${how}\n`);
   }

@@ -23,19 +23,30 @@ const ask = (from: string, to: string) => lab.request({ from, to, count: 1 });
 
 t.test('createLab() tells its steps and builds what was planned', async (t) => {
   const steps = progress.filter(({ state }) => state === 'done').map(({ step }) => step);
-  t.same(steps, ['namespaces', 'links', 'rules', 'processes', 'enrol', 'apps']);
+  t.same(steps, ['supervisor', 'namespaces', 'links', 'rules', 'processes', 'enrol', 'apps']);
   t.same(await lab.drift(), []);
 });
 
 t.test('drift() sees what was changed behind its back', async (t) => {
   await execIn(lab, 'sleep', ['ip', 'route', 'add', '203.0.113.0/24', 'dev', 'eth0']);
   await execIn(lab, 'legacy', ['ip', 'link', 'set', 'eth0', 'mtu', '1400']);
-  t.same(await lab.drift(), [
+  await execIn(lab, 'node2', ['iptables', '-t', 'nat', '-F', 'KUBE-POSTROUTING']);
+  const seen = await lab.drift();
+  t.equal(
+    seen.filter((fault) => /^node2: rule nat -A KUBE-POSTROUTING .* is missing$/.test(fault))
+      .length,
+    3,
+  );
+  t.same(seen.slice(0, 2), [
     'sleep.demo: route 203.0.113.0/24 on eth0 is not of the plan',
     'legacy.legacy: link eth0 has MTU 1400, 1500 wished',
   ]);
   await execIn(lab, 'sleep', ['ip', 'route', 'del', '203.0.113.0/24']);
   await execIn(lab, 'legacy', ['ip', 'link', 'set', 'eth0', 'mtu', '1500']);
+  const { restore = '' } = plan.netns.find((netns) => netns.name === 'node2') ?? {};
+  const lost = restore.split('\n').filter((line) => line.startsWith('-A KUBE-POSTROUTING'));
+  const again = ['*nat', ...lost, 'COMMIT'].join('\\n');
+  await execIn(lab, 'node2', ['sh', '-c', `printf '${again}\\n' | iptables-restore -n`]);
   t.same(await lab.drift(), []);
 });
 
