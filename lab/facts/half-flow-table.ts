@@ -69,9 +69,11 @@ class Collector {
   /** Six lanes (protocol, direction) share one map; 2^48 addresses and ports leave room for them. */
   #lane(from: number | string, lane: number): Map<number | string, HalfFlow> {
     const key = typeof from === 'number' ? from * 8 + lane : `${lane} ${from}`;
-    let found = this.#current.get(key);
-    if (found === undefined) this.#current.set(key, (found = new Map()));
-    return found;
+    const known = this.#current.get(key);
+    if (known !== undefined) return known;
+    const fresh = new Map<number | string, HalfFlow>();
+    this.#current.set(key, fresh);
+    return fresh;
   }
 
   #endKey(row: number, offset: number, port: number): number | string {

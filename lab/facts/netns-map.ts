@@ -4,16 +4,16 @@ import type { InterfaceFacts } from './facts.ts';
 /** Who lives where, as the plan has it: what names in facts come from. */
 export interface NetnsMap {
   readonly plan: Plan;
-  roleOf(netns: string): InterfaceFacts['role'];
-  nodeOf(netns: string): string | undefined;
+  readonly roleOf: (netns: string) => InterfaceFacts['role'];
+  readonly nodeOf: (netns: string) => string | undefined;
   /** The pod whose netns this is. */
-  podIn(netns: string): PodPlan | undefined;
+  readonly podIn: (netns: string) => PodPlan | undefined;
   /** The pod a leg record names (`namespace/name`). */
-  podNamed(name: string): PodPlan | undefined;
+  readonly podNamed: (name: string) => PodPlan | undefined;
   /** `netns/interface` at the other end of a veth. */
-  peerOf(netns: string, name: string): string | undefined;
+  readonly peerOf: (netns: string, name: string) => string | undefined;
   /** `sleep`, `node1`, `outside`, `plain` …; an address that is nobody's stays an address. */
-  nameOfIp(ip: string): string;
+  readonly nameOfIp: (ip: string) => string;
 }
 
 /** Indexes a plan for looking up namespaces, pods and links. */

@@ -108,25 +108,25 @@ export function lackOfSearch(links: readonly InterfaceFacts[], path: Path): stri
   return control ? undefined : "the canary in clear on the app's own link (positive control)";
 }
 
+/** Why a tunnel's TLS could not be read; undefined when it was decrypted. */
+export function lackOfSecrets(facts: RunFacts, { number, connection }: Leg): string | undefined {
+  const tls = facts.connections[connection]?.tls;
+  if (tls?.state === 'decrypted') return undefined;
+  const reason = tls?.reason ?? 'none for it';
+  if (tls?.state === 'incomplete') return `all packets of leg ${number} (${reason})`;
+  const secrets = tls?.state === 'wrong-keys' ? 'the right TLS secrets' : 'TLS secrets';
+  return `${secrets} of leg ${number} (${reason})`;
+}
+
 /** Why it is not proven that this tunnel carried the request. */
 export function lackOfDecryption(facts: RunFacts, path: Path, leg: Leg): string | undefined {
-  const connection = facts.connections[leg.connection];
-  switch (connection?.tls?.state) {
-    case 'decrypted':
-      break;
-    case 'wrong-keys':
-      return `the right TLS secrets of leg ${leg.number} (${connection.tls.reason ?? 'wrong keys'})`;
-    case 'incomplete':
-      return `all packets of leg ${leg.number} (${connection.tls.reason ?? 'incomplete'})`;
-    default:
-      return `TLS secrets of leg ${leg.number} (${connection?.tls?.reason ?? 'none for it'})`;
-  }
+  const lack = lackOfSecrets(facts, leg);
+  if (lack !== undefined) return lack;
+  const stream = leg.hbone?.stream.stream;
   const isCarried = path.canary.decrypted.some(
-    (each) => each.connection === leg.connection && each.stream === leg.hbone?.stream.stream,
+    (each) => each.connection === leg.connection && each.stream === stream,
   );
-  return isCarried
-    ? undefined
-    : `the canary in stream ${leg.hbone?.stream.stream} of leg ${leg.number}`;
+  return isCarried ? undefined : `the canary in stream ${stream} of leg ${leg.number}`;
 }
 
 /** A tunnel without TLS: its CONNECT stands on the wire for all to read. */

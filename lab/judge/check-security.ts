@@ -1,5 +1,5 @@
 import type { Leg, Path, RunFacts } from '../facts/facts.ts';
-import { isCleartext } from './check-encryption.ts';
+import { isCleartext, lackOfSecrets } from './check-encryption.ts';
 import { couldNotRun, decide, framesOf, holds, lackOfPath, refuted } from './evidence.ts';
 import type { Check } from './verdict.ts';
 
@@ -46,7 +46,7 @@ function checkMtls(facts: RunFacts, path: Path, tunnels: readonly Leg[]): Check 
     return refuted('security', { text: `${seen}, wanted mtls`, wanted, seen, frames });
   }
   for (const leg of tunnels) {
-    const lack = lackOfHandshake(facts, leg);
+    const lack = lackOfSecrets(facts, leg);
     if (lack !== undefined) return couldNotRun('security', wanted, lack);
     const weak = weaknessOf(leg);
     if (weak !== undefined) {
@@ -57,15 +57,6 @@ function checkMtls(facts: RunFacts, path: Path, tunnels: readonly Leg[]): Check 
   const shown = tunnels.map((leg) => `leg ${leg.number}`).join(', ');
   const text = `mtls: ${tunnels[0]!.hbone?.version} with both certificates (${shown})`;
   return holds('security', { text, wanted, seen: 'mtls', frames: framesOfLegs(facts, tunnels) });
-}
-
-function lackOfHandshake(facts: RunFacts, leg: Leg): string | undefined {
-  const tls = facts.connections[leg.connection]?.tls;
-  if (tls?.state === 'decrypted') return undefined;
-  const reason = tls?.reason ?? 'none for it';
-  return tls?.state === 'incomplete'
-    ? `all packets of leg ${leg.number} (${reason})`
-    : `TLS secrets of leg ${leg.number} (${reason})`;
 }
 
 /** What a decrypted tunnel lacks to be mutual TLS 1.3. */
@@ -87,7 +78,7 @@ export function checkIdentities(facts: RunFacts, path: Path, wanted: Identities)
     return refuted('identities', { text: `identities: ${seen}`, wanted: shown, seen });
   }
   for (const leg of tunnels) {
-    const unread = lackOfHandshake(facts, leg);
+    const unread = lackOfSecrets(facts, leg);
     if (unread !== undefined) return couldNotRun('identities', shown, unread);
   }
   const wrong = tunnels.find(

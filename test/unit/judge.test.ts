@@ -455,7 +455,6 @@ t.test('renderLadder() says the same with and without colour, within its width',
     const plain = renderLadder(facts, verdict, { color: false, width });
     const colored = renderLadder(facts, verdict, { color: true, width });
     t.not(colored, plain, 'there is colour');
-    // eslint-disable-next-line no-control-regex
     t.equal(colored.replaceAll(/\u001b\[[\d;]*m/g, ''), plain);
     t.notMatch(plain, /\u001b/);
     if (width < 100) continue;
