@@ -2,12 +2,12 @@
 // First program of every npm script: it runs before anything is installed, so it imports nothing
 // but Node. It looks at what the wanted job needs, installs what is missing (saying what and why),
 // builds what is stale, and then becomes the job.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const CANNOT_RUN = 3;
@@ -196,21 +196,18 @@ function newest(path) {
   );
 }
 
-/** The lab gets every signal that reaches us, and cleans up before we leave with its exit code. */
-function runLab(args) {
+/**
+ * Becomes the lab, in this very process: whoever signals or kills us signals or kills the lab, and
+ * nobody is left in between. Gives no exit code, since the lab sets its own when it is done.
+ */
+async function runLab(args) {
   const wanted = args.length > 0 ? args : ['run', join(ROOT, 'topologies', 'two-nodes.yaml')];
-  const child = spawn(process.execPath, [join(ROOT, 'build', 'programs', 'cli.mjs'), ...wanted], {
-    cwd: process.env.INIT_CWD ?? process.cwd(),
-    stdio: 'inherit',
-    env: { ...process.env, AMBIENT_LAB_ROOT: ROOT },
-  });
-  // A terminal sends SIGINT to the whole group: the child has it already.
-  process.on('SIGINT', () => {});
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code, signal) => resolve(signal ? 128 + SIGNALS[signal] : code));
-  });
+  const cli = join(ROOT, 'build', 'programs', 'cli.mjs');
+  process.env.AMBIENT_LAB_ROOT = ROOT;
+  process.chdir(process.env.INIT_CWD ?? process.cwd());
+  process.argv.splice(1, Infinity, cli, ...wanted);
+  await import(pathToFileURL(cli).href);
+  return process.exitCode;
 }
 
 function runTests(rings, args) {

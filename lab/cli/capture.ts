@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
@@ -7,13 +6,16 @@ import { CAPTURE_FILES, type Recording } from '../capture/layout.ts';
 import { analyseRun } from '../facts/analyse-run.ts';
 import { writeStory } from '../facts/story.ts';
 import { settle } from '../run/settle.ts';
-import { createRunDirectory } from '../run/results.ts';
+import { inRunDirectory } from '../run/results.ts';
 import type { Lab } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
 import { defaultResultsRoot, findLab } from './world.ts';
+
+/** The longest that a timer can be, 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface CaptureOptions {
   readonly lab?: string;
@@ -44,33 +46,58 @@ export function addCapture(program: Command, context: CommandContext): void {
       const seconds = readNumber('--seconds', options.seconds);
       const snapLength = readNumber('--snap-length', options.snapLength);
       await using lab = await findLab(options.lab);
-      const directory = await createRunDirectory(
+      const name = `${lab.name}-capture`;
+      process.exitCode = await inRunDirectory(
         options.results,
-        `${lab.name}-capture`,
+        name,
         new Date(),
+        async (directory) => {
+          await lab.startCapture(directory, { snapLength });
+          output.note(
+            seconds === undefined ? 'Recording; Ctrl-C ends it.' : `Recording for ${seconds} s.`,
+          );
+          const recording = await record(lab, directory, seconds, context.signal);
+          await tellStory(lab, directory);
+          return report(output, directory, recording);
+        },
       );
-      await lab.startCapture(directory, { snapLength });
-      output.note(
-        seconds === undefined ? 'Recording; Ctrl-C ends it.' : `Recording for ${seconds} s.`,
-      );
-      await waitFor(seconds, context.signal);
-      await settle(labPaths(lab.name).legs, { quietMs: 60, timeoutMs: 1_000 });
-      const recording = await lab.stopCapture();
-      await tellStory(lab, directory);
-      process.exitCode = report(output, directory, recording);
     });
 }
 
-async function waitFor(seconds: number | undefined, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  if (seconds === undefined) {
-    // A timer keeps the program alive until the signal comes.
-    const alive = setInterval(() => {}, 60_000);
-    await once(signal, 'abort');
-    clearInterval(alive);
-    return;
+/** Waits for the end of the recording, by time, by hand, or with the lab that goes down. */
+async function record(
+  lab: Lab,
+  directory: string,
+  seconds: number | undefined,
+  interrupt: AbortSignal,
+): Promise<Recording> {
+  const done = new AbortController();
+  const signal = AbortSignal.any([interrupt, done.signal]);
+  const isDown = await Promise.race([
+    sleep(Math.min((seconds ?? Infinity) * 1000, MAX_TIMER_MS), false, { signal }).catch(
+      () => false,
+    ),
+    lab.ended().then(() => true),
+  ]);
+  done.abort();
+  if (isDown) return readRecording(lab, directory);
+  await settle(labPaths(lab.name).legs, { quietMs: 60, timeoutMs: 1_000 });
+  return lab.stopCapture();
+}
+
+/** A lab that goes down in order finishes its recording first; one that is killed cannot. */
+async function readRecording(lab: Lab, directory: string): Promise<Recording> {
+  try {
+    return JSON.parse(
+      await readFile(join(directory, CAPTURE_FILES.recording), 'utf8'),
+    ) as Recording;
+  } catch {
+    throw new CommandError(
+      'LAB_SUPERVISOR_DIED',
+      `Cannot finish the recording: lab "${lab.name}" was killed`,
+      `What was recorded until then is in ${directory}`,
+    );
   }
-  await sleep(seconds * 1000, undefined, { signal }).catch(() => {});
 }
 
 async function tellStory(lab: Lab, directory: string): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { removeDeadLab } from '../world/client.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { findLab } from './world.ts';
 
@@ -12,13 +13,20 @@ export function addDown(program: Command, context: CommandContext): void {
     .addHelpText('after', '\nExample:\n  npm run lab -- down --lab two-nodes')
     .action(async (options: { lab?: string; json?: boolean }) => {
       requireRoot('down');
-      const lab = await findLab(options.lab);
-      await lab.down();
-      context
-        .output(options.json === true)
-        .result(
-          { lab: lab.name, removed: true },
-          () => `Lab ${lab.name} is gone: processes, namespaces, links, rules.`,
+      const output = context.output(options.json === true);
+      const { lab: name } = options;
+      if (name !== undefined && removeDeadLab(name)) {
+        output.result(
+          { lab: name, removed: true },
+          () => `Lab ${name} was killed before; what it had left is gone now.`,
         );
+        return;
+      }
+      const lab = await findLab(name);
+      await lab.down();
+      output.result(
+        { lab: lab.name, removed: true },
+        () => `Lab ${lab.name} is gone: processes, namespaces, links, rules.`,
+      );
     });
 }

@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 /** Exit codes of every verb; scripts and CI rely on them (design: command line). */
 export const EXIT = {
   /** Everything asked for held. */
@@ -21,10 +23,27 @@ const BAD_INPUT = [
   'LAB_BAD_',
   'LAB_FILE_',
   'PLAN_',
+  'LAB_BUSY',
+  'LAB_STARTING',
+  'LAB_NO_',
   'DATAPLANE_REDIRECT_SAVE_',
   'commander.',
 ];
-const CANNOT_RUN = ['LAB_CANNOT_RUN', 'LAB_NOT_ROOT', 'DATAPLANE_REDIRECT_ERA_', 'LAB_PROGRAM_'];
+/** Beside what the machine lacks: programs of the lab that somebody killed, disks that are full. */
+const CANNOT_RUN = [
+  'LAB_CANNOT_RUN',
+  'LAB_NOT_ROOT',
+  'DATAPLANE_REDIRECT_ERA_',
+  'LAB_PROGRAM_',
+  'LAB_PROCESS_KILLED',
+  'LAB_SUPERVISOR_DIED',
+  'LAB_RECORDER_',
+  'LAB_RESULTS_',
+  'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'ENOMEM',
+];
 
 /** An error whose message is all a person needs: no stack, and the exit code that goes with it. */
 export class CommandError extends Error {
@@ -39,11 +58,28 @@ export class CommandError extends Error {
   }
 }
 
+/** The work was ended by a signal. Its exit code is the shell's: 128 + the signal's number. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+  readonly code = 'LAB_INTERRUPTED';
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`Interrupted by ${signal}`);
+    this.signal = signal;
+  }
+
+  get exitCode(): number {
+    return 128 + constants.signals[this.signal];
+  }
+}
+
 /** The exit code for an error that ended a verb. */
 export function exitCodeFor(error: unknown): number {
+  if (error instanceof Interrupted) return error.exitCode;
   const code = codeOf(error);
-  if (BAD_INPUT.some((prefix) => code.startsWith(prefix))) return EXIT.badInput;
   if (CANNOT_RUN.some((prefix) => code.startsWith(prefix))) return EXIT.cannotRun;
+  if (BAD_INPUT.some((prefix) => code.startsWith(prefix))) return EXIT.badInput;
   return EXIT.bug;
 }
 

@@ -7,6 +7,7 @@ import { addEnrol } from './enrol.ts';
 import { addExec } from './exec.ts';
 import { describeError, EXIT, exitCodeFor } from './exit.ts';
 import { addGc } from './gc.ts';
+import { abortOnSignal, toleratePipes } from './interrupt.ts';
 import { addPlan } from './plan.ts';
 import { addProve } from './prove.ts';
 import { addRules } from './rules.ts';
@@ -34,12 +35,14 @@ const VERBS = [
 await main(process.argv);
 
 async function main(argv: readonly string[]): Promise<void> {
+  toleratePipes();
   const interrupt = abortOnSignal();
   const program = createProgram(interrupt);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
-    report(error, argv.includes('--debug'));
+    // Whatever an interrupt has broken is told as the interrupt.
+    report(interrupt.aborted ? interrupt.reason : error, argv.includes('--debug'));
   }
 }
 
@@ -59,19 +62,8 @@ function createProgram(signal: AbortSignal): Command {
 }
 
 const EXIT_CODES = `
-Exit codes: 0 held · 1 an expectation failed · 2 bad input · 3 this machine cannot run it · 4 our own bug`;
-
-/** One interrupt ends the work in order; the second leaves at once (the kernel cleans up). */
-function abortOnSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      if (controller.signal.aborted) process.exit(130);
-      controller.abort(new Error(`interrupted by ${name}`));
-    });
-  }
-  return controller.signal;
-}
+Exit codes: 0 held · 1 an expectation failed · 2 bad input · 3 this machine cannot run it (or what was
+running was killed) · 4 our own bug · 130, 143 interrupted (Ctrl-C, SIGTERM)`;
 
 function report(error: unknown, withStack: boolean): void {
   if (error instanceof CommanderError) {

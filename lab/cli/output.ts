@@ -13,7 +13,7 @@ export interface Output {
 }
 
 export function createOutput(json: boolean): Output {
-  const color = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
+  const color = process.stdout.isTTY === true && wantsStyle();
   return {
     json,
     color,
@@ -26,6 +26,11 @@ export function createOutput(json: boolean): Output {
       process.stderr.write(`${text}\n`);
     },
   };
+}
+
+/** Whether the person's terminal and taste allow more than plain text (no-color.org). */
+export function wantsStyle(): boolean {
+  return (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
 }
 
 /** A word in a colour where colours are seen; the word alone carries the meaning. */

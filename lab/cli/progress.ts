@@ -33,7 +33,8 @@ export async function followBuild<T>(
   build: (onProgress: (progress: Progress) => void) => Promise<T>,
 ): Promise<T> {
   if (output.json) return build(() => {});
-  if (process.stderr.isTTY !== true) return build((progress) => plainLine(output, progress));
+  const isLive = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
+  if (!isLive) return build((progress) => plainLine(output, progress));
   return followLive(build);
 }
 
@@ -58,6 +59,8 @@ async function followLive<T>(build: (onProgress: (p: Progress) => void) => Promi
     {
       concurrent: true,
       exitOnError: false,
+      // Listr would leave at once on Ctrl-C, past our own clean-up.
+      registerSignalListeners: false,
       // The list is for people and goes where chatter goes: stdout belongs to the result.
       rendererOptions: {
         logger: new ListrLogger({

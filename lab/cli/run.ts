@@ -6,7 +6,7 @@ import { renderLadder } from '../report/ladder.ts';
 import { renderSummary } from '../report/summary.ts';
 import { judgeRun } from '../run/judge-run.ts';
 import { observe } from '../run/observe.ts';
-import { createRunDirectory } from '../run/results.ts';
+import { inRunDirectory, requireResults } from '../run/results.ts';
 import { runScenarios } from '../run/run-scenarios.ts';
 import { createLab } from '../world/client.ts';
 import type { Lab } from '../world/lab.ts';
@@ -44,25 +44,27 @@ export function addRun(program: Command, context: CommandContext): void {
       const output = context.output(options.json === true);
       const plan = await planFromFile(file, options);
       await requireCapabilities(plan);
+      await requireResults(options.results);
       const isKept = options.keep === true;
       const lab = await followBuild(output, (onProgress) =>
         createLab(plan, { detached: isKept, onProgress, signal: context.signal }),
       );
       await using _lab = lab;
-      process.exitCode = await proveScenarios(lab, plan, options, output, context.signal);
+      process.exitCode = await inRunDirectory(options.results, plan.lab, new Date(), (directory) =>
+        proveScenarios(lab, plan, directory, output, context.signal),
+      );
     });
 }
 
 async function proveScenarios(
   lab: Lab,
   plan: Plan,
-  options: RunOptions,
+  directory: string,
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const directory = await createRunDirectory(options.results, plan.lab, new Date());
   const { snapLength } = plan.capture;
-  const observation = await observe(lab, { directory, snapLength }, () =>
+  const observation = await observe(lab, { directory, snapLength, signal }, () =>
     runScenarios(lab, plan.scenarios, {}, signal),
   );
   if (plan.scenarios.length === 0) {

@@ -19,7 +19,7 @@ export function addStatus(program: Command, context: CommandContext): void {
       requireRoot('status');
       const output = context.output(options.json === true);
       if (options.all === true) {
-        const labs = await listLabs();
+        const labs = listLabs();
         output.result(labs, () => renderLabs(labs));
         return;
       }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { judgeScenario } from '../judge/judge-scenario.ts';
 import { renderLadder } from '../report/ladder.ts';
 import { observe, type Observation } from '../run/observe.ts';
-import { createRunDirectory } from '../run/results.ts';
+import { inRunDirectory } from '../run/results.ts';
 import { runScenarios } from '../run/run-scenarios.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Scenario } from '../../topologies/topology.ts';
@@ -56,8 +56,9 @@ export async function observeOne(
   results: string,
   signal: AbortSignal,
 ): Promise<Observation> {
-  const directory = await createRunDirectory(results, `${lab.name}-trace`, new Date());
-  return observe(lab, { directory, snapLength: 0 }, () =>
-    runScenarios(lab, [scenario], {}, signal),
+  return inRunDirectory(results, `${lab.name}-trace`, new Date(), (directory) =>
+    observe(lab, { directory, snapLength: 0, signal }, () =>
+      runScenarios(lab, [scenario], {}, signal),
+    ),
   );
 }

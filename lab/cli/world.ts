@@ -62,12 +62,14 @@ function refuseMissing(era: Era, missing: readonly Capability[]): void {
 /** The lab a verb means: the named one, or the only one that runs. */
 export async function findLab(name: string | undefined): Promise<Lab> {
   if (name !== undefined) return connectLab(name);
-  const alive = (await listLabs()).filter((entry) => entry.state === 'alive');
+  const labs = listLabs();
+  const alive = labs.filter((entry) => entry.state === 'alive');
   const [only, ...others] = alive;
   if (only === undefined) {
+    const killed = labs.map((entry) => `, ${entry.name} was killed`).join('');
     throw new CommandError(
       'LAB_NOT_RUNNING',
-      'Cannot find a lab: none runs on this machine',
+      `Cannot find a lab: none runs on this machine${killed}`,
       'Start one: npm run lab -- up topologies/two-nodes.yaml',
     );
   }

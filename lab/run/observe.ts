@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CAPTURE_FILES } from '../capture/layout.ts';
@@ -21,11 +22,13 @@ export interface Observation {
 export interface ObserveOptions {
   readonly directory: string;
   readonly snapLength?: number;
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Records every interface of a lab while `make` makes requests, then reads the facts out of the
- * packets and tells the story. The recording is ended also when `make` throws.
+ * packets and tells the story. The recording is ended also when `make` throws, and at once when
+ * `signal` aborts, which is then what is thrown.
  * Pooled tunnels are renewed first: only a recorded handshake tells who speaks, and lets the rest be read.
  */
 export async function observe(
@@ -33,18 +36,48 @@ export async function observe(
   options: ObserveOptions,
   make: () => Promise<readonly RequestResult[]>,
 ): Promise<Observation> {
-  const { directory } = options;
-  await writeFile(join(directory, CAPTURE_FILES.plan), JSON.stringify(lab.plan, null, 2));
+  const { directory, signal } = options;
   await renewTunnels(lab);
+  signal?.throwIfAborted();
   await lab.startCapture(directory, { snapLength: options.snapLength });
+  const requests = await makeRecorded(lab, signal, make);
+  await writeFile(join(directory, CAPTURE_FILES.plan), JSON.stringify(lab.plan, null, 2));
+  const observation = await analyse(lab, directory, requests);
+  signal?.throwIfAborted();
+  return observation;
+}
+
+async function makeRecorded(
+  lab: Lab,
+  signal: AbortSignal | undefined,
+  make: () => Promise<readonly RequestResult[]>,
+): Promise<readonly RequestResult[]> {
   let requests: readonly RequestResult[];
   try {
-    requests = await make();
+    requests = await unlessAborted(make(), signal);
     await settle(labPaths(lab.name).legs, { quietMs: 60, timeoutMs: 2_000 });
-  } finally {
-    await lab.stopCapture();
+  } catch (error) {
+    // What went wrong first is what is told.
+    await lab.stopCapture().catch(() => undefined);
+    throw error;
   }
-  return analyse(lab, directory, requests);
+  await lab.stopCapture();
+  return requests;
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  const listening = new AbortController();
+  const aborted = once(signal, 'abort', { signal: listening.signal }).then(() =>
+    signal.throwIfAborted(),
+  );
+  try {
+    return (await Promise.race([work, aborted])) as T;
+  } finally {
+    work.catch(() => undefined);
+    aborted.catch(() => undefined);
+    listening.abort();
+  }
 }
 
 async function analyse(

@@ -1,20 +1,88 @@
-import { mkdir, rename, symlink } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import {
+  access,
+  constants,
+  mkdir,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isHiddenInLab } from '../world/paths.ts';
+
+/** In the directory of a run from its beginning until everything in it is complete. */
+export const INCOMPLETE = 'INCOMPLETE';
+
+const WARNING = 'This run has not ended, or was ended before its time: it is not all here.\n';
+
+/** Faults of the disk, not of the one who asked. */
+const DISK_FAULTS = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'];
 
 /**
- * Makes the directory of one run, `<root>/<time>-<name>`, and points `<root>/latest` at it.
- * Two runs within one second get a counter.
+ * Results that cannot be written: LAB_BAD_RESULTS for a place where none can be,
+ * LAB_RESULTS_UNWRITABLE for a disk that is full or fails.
  */
-export async function createRunDirectory(root: string, name: string, now: Date): Promise<string> {
+export class ResultsError extends Error {
+  override readonly name = 'ResultsError';
+  readonly code: 'LAB_BAD_RESULTS' | 'LAB_RESULTS_UNWRITABLE';
+
+  constructor(code: ResultsError['code'], message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+/**
+ * Makes sure that results can be written below `root`, before anything is built for them.
+ *
+ * @throws ResultsError LAB_BAD_RESULTS
+ */
+export async function requireResults(root: string): Promise<void> {
+  let real;
+  try {
+    await mkdir(root, { recursive: true });
+    await access(root, constants.W_OK | constants.X_OK);
+    real = await realpath(root);
+  } catch (cause) {
+    throw badResults(root, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  if (isHiddenInLab(real)) {
+    throw badResults(root, 'a lab has a directory of its own there, another place is wanted');
+  }
+}
+
+/**
+ * Does `work` in a new directory `<root>/<time>-<name>`, which holds a file `INCOMPLETE` until the
+ * work is done; only then does `<root>/latest` point at it. What failing work leaves stays, marked,
+ * unless that is nothing. Two runs within one second get a counter.
+ *
+ * @throws ResultsError, and what `work` throws
+ */
+export async function inRunDirectory<T>(
+  root: string,
+  name: string,
+  now: Date,
+  work: (directory: string) => Promise<T>,
+): Promise<T> {
+  await requireResults(root);
   const stamp = now
     .toISOString()
     .replace(/\.\d+Z$/, '')
     .replaceAll(/[-:]/g, '')
     .replace('T', '-');
-  await mkdir(root, { recursive: true });
   const directory = await createFirstFree(resolve(root), `${stamp}-${name}`);
-  await pointLatestAt(resolve(root), basename(directory));
-  return directory;
+  try {
+    await writeFile(join(directory, INCOMPLETE), WARNING);
+    const result = await work(directory);
+    await rm(join(directory, INCOMPLETE));
+    await pointLatestAt(directory);
+    return result;
+  } catch (error) {
+    await removeIfNothing(directory);
+    throw isDiskFault(error) ? unwritable(directory, error) : error;
+  }
 }
 
 async function createFirstFree(root: string, wanted: string): Promise<string> {
@@ -24,14 +92,45 @@ async function createFirstFree(root: string, wanted: string): Promise<string> {
       await mkdir(directory);
       return directory;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(directory, error);
     }
   }
 }
 
 /** Replaced by rename, so that a reader never finds it missing. */
-async function pointLatestAt(root: string, target: string): Promise<void> {
+async function pointLatestAt(directory: string): Promise<void> {
+  const root = dirname(directory);
   const fresh = join(root, `.latest-${process.pid}`);
-  await symlink(target, fresh);
+  await rm(fresh, { force: true });
+  await symlink(basename(directory), fresh);
   await rename(fresh, join(root, 'latest'));
+}
+
+/** Clean-up after a fault: whatever goes wrong here must not hide it. */
+async function removeIfNothing(directory: string): Promise<void> {
+  try {
+    const files = await readdir(directory);
+    if (files.every((name) => name === INCOMPLETE)) await rm(directory, { recursive: true });
+  } catch {
+    // It stays, marked or empty.
+  }
+}
+
+function isDiskFault(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  const { code, reason } = error as { readonly code?: unknown; readonly reason?: unknown };
+  return DISK_FAULTS.some((fault) => fault === code || fault === reason);
+}
+
+function badResults(root: string, why: string, cause?: unknown): ResultsError {
+  return new ResultsError('LAB_BAD_RESULTS', `Cannot write results to "${root}": ${why}`, cause);
+}
+
+function unwritable(directory: string, cause: unknown): ResultsError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ResultsError(
+    'LAB_RESULTS_UNWRITABLE',
+    `Cannot write results to "${directory}": ${why}; what is there is incomplete`,
+    cause,
+  );
 }

@@ -47,9 +47,10 @@ export async function launchSupervisor(
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     sendOrder(child, { plan, ...orderOf(options) });
-    const onStarted = (): void => {
+    const onStarted = (): number => {
       const ms = performance.now() - began;
       options.onProgress?.({ step: 'supervisor', state: 'done', text, ms });
+      return ms;
     };
     await untilReady(child, paths, { ...options, onStarted });
   } catch (error) {
@@ -109,8 +110,8 @@ function sendOrder(child: ChildProcess, order: StartOrder): void {
 }
 
 interface WaitOptions extends CreateLabOptions {
-  /** The supervisor has said its first word. */
-  readonly onStarted: () => void;
+  /** The supervisor has said its first word; gives the milliseconds that it took. */
+  readonly onStarted: () => number;
 }
 
 async function untilReady(
@@ -136,17 +137,16 @@ async function readLines(
   paths: LabPaths,
   options: WaitOptions,
 ): Promise<void> {
-  let isStarted = false;
+  let startedMs: number | undefined;
   const lines = new JsonLines();
   const output = child.stdout as Readable;
   for await (const chunk of output.iterator({ destroyOnReturn: false })) {
     for (const value of lines.push(chunk as Buffer)) {
       const line = value as StartLine;
-      if (!isStarted) options.onStarted();
-      isStarted = true;
+      startedMs ??= options.onStarted();
       if (line.kind === 'ready') return;
       if (line.kind === 'failed') throw errorFromWire(line.error);
-      options.onProgress?.(line.progress);
+      options.onProgress?.({ ...line.progress, ms: line.progress.ms + startedMs });
     }
   }
   options.signal?.throwIfAborted();

@@ -50,10 +50,10 @@ export class Mesh {
     return this.#enrolled.has(uid);
   }
 
-  /** Starts agent and ztunnel of a node; they are not ready yet. */
-  async start(node: NodePlan): Promise<void> {
+  /** Starts agent (once `ruled`) and ztunnel of a node; they are not ready yet. */
+  async start(node: NodePlan, ruled: Promise<void>): Promise<void> {
     await Promise.all([
-      this.#startChild(this.#agentSpec(node)),
+      ruled.then(() => this.#startChild(this.#agentSpec(node))),
       this.#startChild(this.#ztunnelSpec(node)),
     ]);
   }
@@ -102,13 +102,24 @@ export class Mesh {
     const { plan } = this.#options;
     const agent = agentClient(nodeSockets(pod.node).plugin);
     await agent.announce(recordOf(pod, enrolled));
-    if (enrolled) await agent.enrol(enrolmentOf(pod));
+    // An agent that has no ztunnel waits for one; here nobody brings a dead one back meanwhile.
+    if (enrolled) await this.#unlessLost(pod.node, agent.enrol(enrolmentOf(pod)));
     else await agent.leave({ uid: pod.uid });
     if (enrolled) this.#enrolled.add(pod.uid);
     else this.#enrolled.delete(pod.uid);
     writeStaticConfig(plan, this.#files, this.#enrolled);
     await Promise.all(plan.nodes.map((node) => this.#untilLoaded(node)));
     return { ...result, changed: true };
+  }
+
+  async #unlessLost<T>(node: string, work: Promise<T>): Promise<T> {
+    const ztunnel = this.#options.children.get(`ztunnel-${node}`);
+    const lost = ztunnel?.exited.then(() => {
+      throw endOf(ztunnel, this.#options.paths.logs) ?? new Error(`ztunnel-${node} has ended`);
+    });
+    lost?.catch(() => undefined);
+    work.catch(() => undefined);
+    return lost ? Promise.race([work, lost]) : work;
   }
 
   /** A ztunnel that does not run will read the file when it starts. */

@@ -81,14 +81,15 @@ export class World {
     await this.#step('namespaces', `${plan.netns.length} network namespaces`, () => {
       this.#netns = createNamespaces(plan);
     });
-    const loaded = this.#startPrograms();
+    // Loading flushes what is there: agents, which add to the rules of their nodes, come after it.
+    const ruled = restoreRules(plan, this.#netns);
+    ruled.catch(() => {});
+    const loaded = this.#startPrograms(ruled);
     loaded.catch(() => {});
     await this.#step('links', `${plan.links.length} links, addresses, routes`, () =>
       buildLinks(plan, this.#netns),
     );
-    await this.#step('rules', 'service addresses on every node', () =>
-      restoreRules(plan, this.#netns),
-    );
+    await this.#step('rules', 'service addresses on every node', () => ruled);
     this.#checkBuilt();
     await this.#step('processes', `programs of ${plan.nodes.length} nodes`, () => loaded);
     const mesh = this.#mesh;
@@ -168,7 +169,7 @@ export class World {
     if (this.#capture) await this.stopCapture().catch(() => undefined);
   }
 
-  async #startPrograms(): Promise<void> {
+  async #startPrograms(ruled: Promise<void>): Promise<void> {
     const { plan, paths, children } = this;
     const { ztunnel, withoutMesh } = this.#options.order;
     if (!withoutMesh) {
@@ -177,7 +178,7 @@ export class World {
     const mesh = this.#mesh;
     await Promise.all([
       ...plan.nodes.map((node) => this.#apps.start(node)),
-      ...(mesh ? plan.nodes.map((node) => mesh.start(node)) : []),
+      ...(mesh ? plan.nodes.map((node) => mesh.start(node, ruled)) : []),
     ]);
   }
 

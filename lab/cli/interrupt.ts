@@ -1,0 +1,52 @@
+import { EXIT, Interrupted } from './exit.ts';
+
+/** A second signal within this is the first one come by another way. */
+const SAME_INTERRUPT_MS = 500;
+const PARENT_WATCH_MS = 200;
+
+/**
+ * Aborts, with {@link Interrupted}, at the first SIGINT, SIGTERM or SIGHUP, so that the work ends in
+ * order; a later one ends this process at once, and the kernel its lab. Ctrl-C in `npm run` comes
+ * twice, from the terminal and from npm. npm that is killed can pass nothing on: its end counts too.
+ */
+export function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  let abortedAt = 0;
+  const interrupt = (name: NodeJS.Signals): void => {
+    if (!controller.signal.aborted) {
+      abortedAt = performance.now();
+      controller.abort(new Interrupted(name));
+    } else if (performance.now() - abortedAt > SAME_INTERRUPT_MS) {
+      process.exit(new Interrupted(name).exitCode);
+    }
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => interrupt(name));
+  }
+  if (process.env['npm_lifecycle_event'] !== undefined) onOrphaned(() => interrupt('SIGHUP'));
+  return controller.signal;
+}
+
+/**
+ * A reader that has gone (`| head`) is no fault: what it does not want is thrown away, and the exit
+ * code is that of the work. A disk that takes no output is one.
+ */
+export function toleratePipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+      if (code === 'EPIPE') return;
+      process.exitCode = EXIT.cannotRun;
+      if (stream === process.stdout) process.stderr.write(`Cannot write the result: ${message}\n`);
+    });
+  }
+}
+
+function onOrphaned(act: () => void): void {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    act();
+  }, PARENT_WATCH_MS);
+  watch.unref();
+}
