@@ -56,7 +56,7 @@ export class ControlClient implements Disposable {
   /** @throws LabError what the supervisor threw, or LAB_SUPERVISOR_DIED when it went away. */
   async call<M extends ControlMethod>(method: M, params: ParamsOf<M>): Promise<ResultOf<M>> {
     const id = this.#nextId++;
-    if (this.#socket.destroyed) throw died(this.lab);
+    this.mustLive();
     this.#socket.ref();
     try {
       return (await new Promise<unknown>((resolve, reject) => {
@@ -67,6 +67,15 @@ export class ControlClient implements Disposable {
       this.#waiting.delete(id);
       if (this.#waiting.size === 0) this.#socket.unref();
     }
+  }
+
+  /**
+   * For whoever is about to use the supervisor's pid: while the connection stands, the pid is its.
+   *
+   * @throws LabError LAB_SUPERVISOR_DIED
+   */
+  mustLive(): void {
+    if (this.#socket.destroyed) throw died(this.lab);
   }
 
   /** Resolves when the supervisor has gone away, or at once when it has. */

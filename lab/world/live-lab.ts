@@ -57,6 +57,7 @@ export class LiveLab implements Lab {
 
   execArgv(target: string, argv: readonly string[], options: ExecOptions = {}): readonly string[] {
     const { netns } = findParty(this.plan, target);
+    this.#control.mustLive();
     return enterArgv(this.#control.supervisorPid, netns, argv, options);
   }
 

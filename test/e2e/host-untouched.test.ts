@@ -72,6 +72,7 @@ t.test('kill -9 of the supervisor leaves a directory, which gc() removes', async
   const entry = () => listLabs().find(({ name }) => name === lab.name)?.state;
   t.equal(entry(), 'dead');
   await t.rejects(lab.status(), { code: 'LAB_SUPERVISOR_DIED' });
+  t.throws(() => lab.execArgv('sleep', ['true']), { code: 'LAB_SUPERVISOR_DIED' });
   t.ok(gc({ dryRun: true }).includes(lab.name));
   t.equal(entry(), 'dead', 'a dry run removes nothing');
   t.ok(gc().includes(lab.name));
