@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CAPTURE_FILES } from '../capture/layout.ts';
 import { analyseRun } from '../facts/analyse-run.ts';
+import { embedSecrets } from '../facts/embed-secrets.ts';
 import type { RunFacts } from '../facts/facts.ts';
 import type { RequestResult } from '../facts/request.ts';
 import { writeStory } from '../facts/story.ts';
@@ -86,6 +87,7 @@ async function analyse(
   requests: readonly RequestResult[],
 ): Promise<Observation> {
   const facts = await analyseRun({ dir: directory, plan: lab.plan, requests });
+  await embedSecrets(directory, facts);
   await writeStory({ dir: directory, plan: lab.plan, facts });
   await writeFile(join(directory, CAPTURE_FILES.facts), JSON.stringify(facts, null, 2));
   return { directory, requests, facts };

@@ -8,7 +8,9 @@ import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { proveMtls } from '../../lab/judge/prove-mtls.ts';
 import { renderLadder } from '../../lab/report/ladder.ts';
 import { observe, type Observation } from '../../lab/run/observe.ts';
+import { settle } from '../../lab/run/settle.ts';
 import type { Lab, RequestOptions } from '../../lab/world/lab.ts';
+import { labPaths } from '../../lab/world/paths.ts';
 import type { Expectations, Scenario } from '../../topologies/topology.ts';
 import { execIn, scratchDirectory, startLab, TESTED_ERAS } from './support/lab.ts';
 
@@ -86,7 +88,11 @@ for (const era of TESTED_ERAS) {
     });
 
     await t.test('without its secrets nothing is proven', async (t) => {
-      const { directory, requests } = await see();
+      const directory = join(scratch.path, 'keyless');
+      await lab.startCapture(directory);
+      const requests = [await lab.request(scenarioOf('request').request, { name: 'request' })];
+      await settle(labPaths(lab.name).legs, { quietMs: 60, timeoutMs: 2000 });
+      await lab.stopCapture();
       await writeFile(join(directory, CAPTURE_FILES.keys), '');
       const facts = await analyseRun({ dir: directory, plan: lab.plan, requests });
       t.match(outcomesOf(facts), {

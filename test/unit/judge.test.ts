@@ -8,6 +8,7 @@ import type { Recording } from '../../lab/capture/layout.ts';
 import { encodePacket, encodePcapngHead } from '../../lab/capture/pcapng-write.ts';
 import { PcapngReader } from '../../lab/capture/pcapng-read.ts';
 import { analyseRun } from '../../lab/facts/analyse-run.ts';
+import { embedSecrets } from '../../lab/facts/embed-secrets.ts';
 import type { Path, RunFacts } from '../../lab/facts/facts.ts';
 import { writeStory } from '../../lab/facts/story.ts';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
@@ -511,8 +512,34 @@ t.test('writeStory() opens decrypted in tshark without a setting', needsTshark, 
   t.same(tshark(dir, '_ws.malformed', ['frame.number']), []);
 });
 
-function tshark(dir: string, filter: string, fields: readonly string[]): readonly string[] {
-  const args = ['-r', join(dir, 'story.pcapng'), '-Y', filter, '-T', 'fields'];
+t.test(
+  'embedSecrets() lets every interface file be read, and does so once',
+  needsTshark,
+  async (t) => {
+    const { dir, facts } = await load('two-nodes');
+    const file = 'interfaces/node1--eth0.pcapng';
+    const fields = ['frame.number', 'http2.headers.method'];
+    const filter = 'http2.headers.method == "CONNECT"';
+    t.same(tshark(dir, filter, fields, file), [], 'not without secrets');
+    await embedSecrets(dir, facts);
+    const connects = tshark(dir, filter, fields, file);
+    t.ok(connects.length > 0);
+    const frames = facts.paths.flatMap(({ legs }) => legs[1]?.passages[2]?.frame ?? []);
+    for (const line of connects)
+      t.ok(frames.includes(Number(line.split('\t')[0])), 'our frame too');
+    const size = (await readFile(join(dir, file))).length;
+    await embedSecrets(dir, facts);
+    t.equal((await readFile(join(dir, file))).length, size);
+  },
+);
+
+function tshark(
+  dir: string,
+  filter: string,
+  fields: readonly string[],
+  file = 'story.pcapng',
+): readonly string[] {
+  const args = ['-r', join(dir, file), '-Y', filter, '-T', 'fields'];
   const text = execFileSync('tshark', [...args, ...fields.flatMap((each) => ['-e', each])], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
