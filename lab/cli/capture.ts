@@ -4,11 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CAPTURE_FILES, type Recording } from '../capture/layout.ts';
 import { analyseRun } from '../facts/analyse-run.ts';
+import { embedSecrets } from '../facts/embed-secrets.ts';
 import { writeStory } from '../facts/story.ts';
 import { settle } from '../run/settle.ts';
 import { inRunDirectory } from '../run/results.ts';
 import type { Lab } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
+import { captureFrom } from './capture-from.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
@@ -17,7 +19,15 @@ import { defaultResultsRoot, findLab } from './world.ts';
 /** The longest that a timer can be, 24 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+const EXAMPLE = `
+Example:
+  npm run lab -- capture --seconds 5
+  npm run lab -- exec sleep -- tcpdump -U -w - -i eth0 | node scripts/ambient-lab.mjs capture --from -`;
+
 interface CaptureOptions {
+  readonly from?: string;
+  readonly name: string;
+  readonly keys?: string;
   readonly lab?: string;
   readonly seconds?: string;
   readonly snapLength?: string;
@@ -32,17 +42,22 @@ export function addCapture(program: Command, context: CommandContext): void {
     .summary('record every interface of a running lab')
     .description(
       'Records every interface of every namespace until the time is over or Ctrl-C, without loss\n' +
-        '(kernel drops end with exit code 1), and writes captures that open decrypted in Wireshark.',
+        '(kernel drops end with exit code 1), and writes captures that open decrypted in Wireshark.\n' +
+        'With --from it takes over what a running tcpdump writes instead, and says who talked to whom.',
     )
+    .option('--from <file>', 'take over a pcap stream of tcpdump -U -w -; `-` for standard input')
+    .option('--name <name>', 'what the stream is called in the file', 'tcpdump')
+    .option('--keys <file>', 'TLS secrets for --from, in NSS key log format')
     .option('--lab <name>', 'which lab, when several run')
     .option('--seconds <n>', 'how long; until interrupted unless given')
     .option('--snap-length <bytes>', 'bytes kept of each frame; all unless given')
     .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
     .option('--json', 'what was recorded as one JSON value on stdout')
-    .addHelpText('after', '\nExample:\n  npm run lab -- capture --seconds 5')
+    .addHelpText('after', EXAMPLE)
     .action(async (options: CaptureOptions) => {
-      requireRoot('capture');
       const output = context.output(options.json === true);
+      if (options.from !== undefined) return captureFrom(options.from, options, output);
+      requireRoot('capture');
       const seconds = readNumber('--seconds', options.seconds);
       const snapLength = readNumber('--snap-length', options.snapLength);
       await using lab = await findLab(options.lab);
@@ -103,6 +118,7 @@ async function readRecording(lab: Lab, directory: string): Promise<Recording> {
 async function tellStory(lab: Lab, directory: string): Promise<void> {
   await writeFile(join(directory, CAPTURE_FILES.plan), JSON.stringify(lab.plan, null, 2));
   const facts = await analyseRun({ dir: directory, plan: lab.plan, requests: [] });
+  await embedSecrets(directory, facts);
   await writeStory({ dir: directory, plan: lab.plan, facts });
   await writeFile(join(directory, CAPTURE_FILES.facts), JSON.stringify(facts, null, 2));
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { removeDeadLab } from '../world/client.ts';
+import { removeDeadLab, untilLabsSettled } from '../world/client.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { findLab } from './world.ts';
 
@@ -15,6 +15,7 @@ export function addDown(program: Command, context: CommandContext): void {
       requireRoot('down');
       const output = context.output(options.json === true);
       const { lab: name } = options;
+      await untilLabsSettled();
       if (name !== undefined && removeDeadLab(name)) {
         output.result(
           { lab: name, removed: true },

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { gc } from '../world/client.ts';
+import { gc, untilLabsSettled } from '../world/client.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 
 /** `gc`: remove what dead labs left behind. */
@@ -17,6 +17,7 @@ export function addGc(program: Command, context: CommandContext): void {
     .action(async (options: { dryRun?: boolean; json?: boolean }) => {
       requireRoot('gc');
       const isDry = options.dryRun === true;
+      await untilLabsSettled();
       const removed = gc({ dryRun: isDry });
       const output = context.output(options.json === true);
       if (removed.length === 0 && !output.json) return;

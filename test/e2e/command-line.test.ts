@@ -176,6 +176,24 @@ t.test('a lab is used as a person uses it', async (t) => {
   t.equal(`${quiet.stdout}${quiet.stderr}`, '', 'gc has nothing to say');
 });
 
+t.test('capture takes over the stream of a tcpdump', async (t) => {
+  await using scratch = await scratchDirectory();
+  const story = join(ROOT, 'test', 'fixtures', 'captures', 'plain.pcap');
+  const options = ['--results', scratch.path, '--json'];
+  const taken = await command(['capture', '--from', story, ...options]);
+  t.equal(taken.exitCode, 0, taken.stderr);
+  const { frames, conversations } = JSON.parse(taken.stdout);
+  t.ok(frames > 5, 'its frames are counted');
+  t.match(conversations, [{ requests: [/^GET /, /^HTTP\/1\.0 200/] }], 'and its requests are read');
+  const cut = join(scratch.path, 'cut.pcap');
+  await writeFile(cut, (await readFile(story)).subarray(0, -7));
+  const refused = await command(['capture', '--from', cut, ...options]);
+  t.equal(refused.exitCode, 2, 'a stream that ends inside a packet is refused');
+  t.match(refused.stderr, /truncated|into a packet/);
+  const missing = await command(['capture', '--from', join(scratch.path, 'none'), ...options]);
+  t.equal(missing.exitCode, 2);
+});
+
 t.test('run leaves what it promised and nothing else', async (t) => {
   await using scratch = await scratchDirectory();
   const results = join(scratch.path, 'results');
