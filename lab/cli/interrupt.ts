@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { EXIT, Interrupted } from './exit.ts';
 
 /** A second signal within this is the first one come by another way. */
@@ -41,12 +42,28 @@ export function toleratePipes(): void {
   }
 }
 
+/** npm runs scripts through a shell, so that ours is the parent or the one above it. */
 function onOrphaned(act: () => void): void {
-  const parent = process.ppid;
+  const family = ancestors();
   const watch = setInterval(() => {
-    if (process.ppid === parent) return;
+    if (ancestors() === family) return;
     clearInterval(watch);
     act();
   }, PARENT_WATCH_MS);
   watch.unref();
+}
+
+function ancestors(): string {
+  const parent = process.ppid;
+  return `${parent} ${parentOf(parent) ?? 'gone'}`;
+}
+
+/** proc(5), `stat`: the fourth field; the second, a name in brackets, may hold anything. */
+function parentOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+  } catch {
+    return undefined;
+  }
 }

@@ -4,12 +4,18 @@ import type { Plan } from '../plan/plan.ts';
 import { ControlClient } from './control-client.ts';
 import { LabError } from './errors.ts';
 import type { CreateLabOptions, Lab } from './lab.ts';
-import { isAlive, isDead } from './lab-directory.ts';
+import { isAlive, isDead, listLabs } from './lab-directory.ts';
 import { LiveLab } from './live-lab.ts';
 import { labPaths, type LabPaths } from './paths.ts';
 import { launchSupervisor } from './launch.ts';
+import { untilSettled } from './settled.ts';
 
 export { gc, listLabs, removeDeadLab } from './lab-directory.ts';
+
+/** Resolves when no lab of this machine is dying or starting, after 2 s at most. */
+export async function untilLabsSettled(): Promise<void> {
+  await Promise.all(listLabs().map(({ name }) => untilSettled(labPaths(name))));
+}
 
 /**
  * Builds a world and gives it when everything in it is ready: namespaces, links, rules, programs,
@@ -22,6 +28,7 @@ export { gc, listLabs, removeDeadLab } from './lab-directory.ts';
 export async function createLab(plan: Plan, options: CreateLabOptions = {}): Promise<Lab> {
   requireRoot();
   const paths = labPaths(plan.lab);
+  await untilSettled(paths);
   const supervisor = await launchSupervisor(plan, paths, options);
   try {
     const control = await connectControl(plan.lab, paths);
@@ -40,6 +47,7 @@ export async function createLab(plan: Plan, options: CreateLabOptions = {}): Pro
 export async function connectLab(name: string): Promise<Lab> {
   requireRoot();
   const paths = labPaths(name);
+  await untilSettled(paths);
   if (!isAlive(paths)) throw notRunning(name, paths);
   const control = await connectControl(name, paths);
   return new LiveLab(await control.call('plan', {}), paths, control, undefined);

@@ -36,6 +36,7 @@ export async function launchSupervisor(
   paths: LabPaths,
   options: CreateLabOptions,
 ): Promise<LaunchedSupervisor> {
+  options.signal?.throwIfAborted();
   const began = performance.now();
   const claim = await claimLab(paths);
   if (!claim) throw exists(plan.lab);
@@ -46,6 +47,7 @@ export async function launchSupervisor(
   const abort = (): void => void kill();
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
+    options.signal?.throwIfAborted();
     sendOrder(child, { plan, ...orderOf(options) });
     const onStarted = (): number => {
       const ms = performance.now() - began;
