@@ -46,9 +46,11 @@ export function renderSavedRule(rule: SavedRule): string {
 /** The text that was parsed, again: comments, policies and counters included. */
 export function renderSaved(saved: SavedRules): string {
   const lines: string[] = [];
-  const comments = [...saved.comments];
+  let next = 0;
   const addComments = (): void => {
-    while (comments[0]?.line === lines.length + 1) lines.push(comments.shift()?.text ?? '');
+    for (; saved.comments[next]?.line === lines.length + 1; next += 1) {
+      lines.push(saved.comments[next]?.text ?? '');
+    }
   };
   const add = (line: string): void => {
     addComments();

@@ -56,6 +56,7 @@ const MAX_DEPTH = 64;
 interface Walk {
   readonly hook: string;
   readonly table: SavedTable;
+  readonly chainNames: ReadonlySet<string>;
   readonly rulesByChain: ReadonlyMap<string, readonly SavedRule[]>;
   readonly options: WalkOptions;
   readonly reasons: ReadonlyMap<string, string>;
@@ -79,7 +80,9 @@ export function walkRules(
       const table = saved.tables.find((candidate) => candidate.name === name);
       if (table === undefined) continue;
       const rulesByChain = groupByChain(table.rules);
-      const walk = { hook, table, rulesByChain, options, reasons, seen: new Set<string>(), steps };
+      const chainNames = new Set(table.chains.map((chain) => chain.name));
+      const seen = new Set<string>();
+      const walk = { hook, table, chainNames, rulesByChain, options, reasons, seen, steps };
       walkChain(walk, hook, 0);
       addPolicy(walk);
     }
@@ -112,7 +115,7 @@ function walkChain(walk: Walk, chain: string, depth: number): void {
       ...(why === undefined ? {} : { why }),
     });
     const next = jumpOf(rule);
-    if (next === undefined || !walk.table.chains.some((known) => known.name === next)) return;
+    if (next === undefined || !walk.chainNames.has(next)) return;
     if (!walk.seen.has(next) && depth < MAX_DEPTH) walkChain(walk, next, depth + 1);
     else walk.steps.push({ kind: 'again', ...placeOf(walk, next, depth + 1), text: next });
   });

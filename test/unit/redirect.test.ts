@@ -235,6 +235,26 @@ t.test('parseSave() meets damaged text with typed errors only', (t) => {
   t.end();
 });
 
+t.test('parseSave(), renderSaved() and walkRules() take linear time', (t) => {
+  const count = 120_000;
+  const blank = '\n'.repeat(count);
+  const startMs = performance.now();
+  t.equal(renderSaved(parseSave(blank)), blank, 'blank lines');
+  const chains = Array.from({ length: count / 4 }, (_, index) => `KUBE-SVC-${index}`);
+  const text = [
+    '*nat',
+    ':PREROUTING ACCEPT [0:0]',
+    ...chains.map((chain) => `:${chain} - [0:0]`),
+    ...chains.map((chain) => `-A PREROUTING -j ${chain}`),
+    'COMMIT\n',
+  ].join('\n');
+  const steps = walkRules(parseSave(text), 'inbound', { family: 'ipv4' });
+  t.equal(steps.filter((step) => step.kind === 'rule').length, chains.length, 'jumps to chains');
+  // Quadratic time takes far longer.
+  t.ok(performance.now() - startMs < 6_000, 'in time');
+  t.end();
+});
+
 t.test('normaliseRule() spells a rule as iptables-save does', (t) => {
   const cases: readonly [string, string, string?][] = [
     ['-s 169.254.7.127 -p tcp -m tcp -j ACCEPT', '-s 169.254.7.127/32 -p tcp -m tcp -j ACCEPT'],

@@ -220,6 +220,7 @@ t.test('parseStaticFile() names line and column of each fault', async (t) => {
     ['a: &x 1\nb: *x', '2:4', /is an alias/],
     ['workloads: &x []\nservices: *x', '2:11', /aliases are not supported/],
     ['workloads: []\nworkloads: []', '2:1', /unique/],
+    [WORKLOAD.replace('{}', '{a/b: {80: 1, "80": 2}}'), '5:27', /"80" stands here again/],
     [rules('[[[{principals: [x]}]]]'), '7:27', /lacks a tag, one of !Exact/],
     [rules('[[[{principals: [{Exact: x}]}]]]'), '7:27', /lacks a tag/],
     [rules('[[[{sourceIps: ["10.0.0.1"]}]]]'), '7:26', /address\/length is wanted/],
@@ -237,6 +238,16 @@ t.test('parseStaticFile() names line and column of each fault', async (t) => {
     );
   }
   t.throws(() => parseStaticFile('f', '['.repeat(200_000)), StaticFileError, 'too deep');
+  t.throws(
+    () => parseStaticFile('f', ' '.repeat(40_000_000)),
+    { name: 'StaticFileError', message: /at most 33554432 are read/ },
+    'too long',
+  );
+  const services = Array.from({ length: 30_000 }, (_, i) => `    n/s${i}: {}`).join('\n');
+  const startMs = performance.now();
+  const large = parseStaticFile('f', WORKLOAD.replace(' {}', `\n${services}`));
+  t.equal(large.workloads[0]?.services.size, 30_000);
+  t.ok(performance.now() - startMs < 6_000, 'keys are not compared each with each');
 });
 
 t.test('StateFileWatch follows the file and keeps the state when the file turns bad', async (t) => {

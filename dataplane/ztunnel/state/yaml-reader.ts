@@ -1,6 +1,9 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { StaticFileError, type TextPosition } from './static-file-error.ts';
 
+/** A mesh of 50,000 workloads; the parser's tree takes some sixty times the text. */
+const MAX_TEXT_CHARACTERS = 32 * 1024 * 1024;
+
 /** A value of a YAML document with its place, read strictly: each fault names line and column. */
 export class YamlValue {
   readonly file: string;
@@ -67,9 +70,13 @@ export class YamlValue {
   entries(): (readonly [key: YamlValue, value: YamlValue])[] {
     const node = this.#node;
     if (!isMap(node)) return this.fail(`is ${this.#describe()}, a mapping is wanted`);
+    const seen = new Set<string>();
     return node.items.map((pair) => {
       const key = this.#child(`key of ${this.path || 'document'}`, pair.key as Node);
-      const path = this.path ? `${this.path}.${key.#keyText()}` : key.#keyText();
+      const text = key.#keyText();
+      if (seen.has(text)) key.fail(`"${text}" stands here again, keys must be unique`);
+      seen.add(text);
+      const path = this.path ? `${this.path}.${text}` : text;
       return [key, this.#child(path, pair.value as Node | null, key.#offset)] as const;
     });
   }
@@ -130,8 +137,14 @@ function parseText(
   text: string,
   lines: LineCounter,
 ): ReturnType<typeof parseDocument> {
+  if (text.length > MAX_TEXT_CHARACTERS) {
+    const fault = `it has ${text.length} characters, at most ${MAX_TEXT_CHARACTERS} are read`;
+    throw new StaticFileError(file, undefined, fault);
+  }
   try {
-    return parseDocument(text, { lineCounter: lines, prettyErrors: false });
+    // The parser's own search for keys that stand twice compares each with each: `entries()` does not.
+    const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false };
+    return parseDocument(text, options);
   } catch (cause) {
     // The parser recurses: thousands of open brackets end in a RangeError.
     const fault = cause instanceof Error ? cause.message : String(cause);
