@@ -12,6 +12,7 @@ import { embedSecrets } from '../../lab/facts/embed-secrets.ts';
 import type { Path, RunFacts } from '../../lab/facts/facts.ts';
 import { writeStory } from '../../lab/facts/story.ts';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
+import { renderBaseline } from '../../lab/judge/baseline.ts';
 import { proveMtls } from '../../lab/judge/prove-mtls.ts';
 import {
   exitCodeOf,
@@ -22,6 +23,7 @@ import {
 } from '../../lab/judge/verdict.ts';
 import { renderJunit } from '../../lab/report/junit.ts';
 import { renderLadder } from '../../lab/report/ladder.ts';
+import { renderMermaid } from '../../lab/report/mermaid.ts';
 import { renderSummary } from '../../lab/report/summary.ts';
 import type { Expectations, Scenario } from '../../topologies/topology.ts';
 
@@ -447,6 +449,26 @@ t.test('renderLadder() matches its golden texts', async (t) => {
     'ladder-redirect-removed',
     renderLadder(removed, judge(removed).verdict, PLAIN_TEXT),
   );
+});
+
+t.test('renderBaseline() keeps what two runs have in common', async (t) => {
+  const { facts } = await load('two-nodes');
+  const text = renderBaseline(facts);
+  await matchesGolden(t, 'baseline', text);
+  for (const { request, legs } of facts.paths) {
+    for (const random of [request.canary, request.startedNs, legs[0]?.from.address ?? '']) {
+      t.notOk(text.includes(random), random);
+    }
+  }
+  const later = JSON.parse(JSON.stringify(facts).replaceAll(/"1795\d{15}"/g, '"1800"')) as RunFacts;
+  t.equal(renderBaseline(later), text, 'other times, same text');
+  const { facts: removed } = await load('redirect-removed');
+  t.not(renderBaseline(removed), text, 'another path, another text');
+});
+
+t.test('renderMermaid() draws each leg and its answer', async (t) => {
+  const { facts } = await load('two-nodes');
+  await matchesGolden(t, 'mermaid', renderMermaid(facts, pathOf(facts, 'sleep')));
 });
 
 t.test('renderLadder() says the same with and without colour, within its width', async (t) => {
