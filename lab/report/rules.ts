@@ -22,6 +22,7 @@ export function renderRules(reading: RulesReading, options: RulesTextOptions): s
     ...reading.routing.map((entry) => wrap(`why: ${entry.why}`, 4, options.width)),
     '',
     renderDrift(reading.drift),
+    renderCrossCheck(reading),
   ].join('\n');
 }
 
@@ -62,6 +63,13 @@ function renderDrift(drift: Drift | undefined): string {
     ...drift.leftoverChains.map((chain) => `  leftover chain ${chain}`),
   ];
   return ['DIFFERS from what the era wants:', ...chains, ...missing, ...extra, ...order].join('\n');
+}
+
+function renderCrossCheck({ disagreements }: RulesReading): string {
+  if (disagreements.length === 0)
+    return 'Read by a second parser too: both see the same tables, chains and rules.';
+  const places = disagreements.map(({ table, what }) => `${what} of ${table}`).join(', ');
+  return `A second parser reads this otherwise: ${places}. Trust the text of --raw.`;
 }
 
 /** Breaks a text into lines of at most `width`, each indented. */

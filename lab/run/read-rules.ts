@@ -1,3 +1,4 @@
+import { crossCheck, type Disagreement } from '../../dataplane/redirect/cross-check.ts';
 import { findDrift, type Drift } from '../../dataplane/redirect/diff.ts';
 import { hostRules } from '../../dataplane/redirect/host-rules.ts';
 import { parseSave } from '../../dataplane/redirect/parse-save.ts';
@@ -22,6 +23,8 @@ export interface RulesReading {
   readonly routing: readonly RoutingEntry[];
   /** What differs from the rules that the lab's era wants here; absent where none are wanted. */
   readonly drift?: Drift;
+  /** Where a second parser (the npm package iptables-parser) read the same text otherwise. */
+  readonly disagreements: readonly Disagreement[];
   /** The text of `iptables-save -c`, untouched. */
   readonly saved: string;
 }
@@ -52,6 +55,7 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
     routes: lines(routes),
     routing: wanted?.routing ?? [],
     ...(ipv4 === undefined ? {} : { drift: findDrift(ipv4, rules) }),
+    disagreements: crossCheck(saved),
     saved,
   };
 }

@@ -142,7 +142,11 @@ t.test('a lab is used as a person uses it', async (t) => {
 
   const rules = await command(['rules', ...on, 'demo/sleep', '--json']);
   t.equal(rules.exitCode, 0);
-  t.match(JSON.parse(rules.stdout), { enrolled: true, drift: { isClean: true } });
+  t.match(JSON.parse(rules.stdout), {
+    enrolled: true,
+    drift: { isClean: true },
+    disagreements: [],
+  });
   await command(['exec', ...on, 'sleep', '--', 'iptables', '-t', 'nat', '-D', 'ISTIO_OUTPUT', '1']);
   const drifted = await command(['rules', ...on, 'demo/sleep']);
   t.equal(drifted.exitCode, 1, 'a rule taken away shows');
