@@ -10,38 +10,52 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * Connects the socket `fd`, which the engine owns from here on.
  * @throws TcpConnectError; the descriptor is closed then
  */
-export function connectSocket(
+export async function connectSocket(
   engine: Engine,
   fd: number,
   address: SocketAddress,
   options: ConnectOptions,
 ): Promise<TcpSocket> {
-  return new Promise((resolve, reject) => {
-    const { signal } = options;
-    const settle = (): void => {
+  const waiter = new ConnectWaiter();
+  if (options.signal?.aborted) {
+    engine.close(engine.adopt(fd, false, waiter.handler), false);
+    throw new TcpConnectError(address, 'ECANCELED');
+  }
+  const start = engine.connect(fd, address.ip, address.port, waiter.handler);
+  if (start.kind === 'failed') throw new TcpConnectError(address, errnoName(start.errno));
+  const { slot } = start;
+  const failure = start.kind === 'connecting' ? await waiter.wait(options) : undefined;
+  if (failure !== undefined) {
+    engine.close(slot, false);
+    throw new TcpConnectError(address, failure);
+  }
+  tuneSlot(engine, slot, options.keepalive);
+  return new TcpSocket(engine, slot, address);
+}
+
+/** Waits for a connect under way, for its time limit and its signal. */
+class ConnectWaiter {
+  readonly handler: SlotHandler = {
+    ...IGNORING_HANDLER,
+    onConnected: () => this.#settle(undefined),
+    onFailed: (errno) => this.#settle(errnoName(errno)),
+  };
+  #settle: (failure: string | undefined) => void = () => undefined;
+
+  /** Undefined once connected, else the OS code of what went wrong. */
+  async wait(options: ConnectOptions): Promise<string | undefined> {
+    const { signal, timeoutMs = CONNECT_TIMEOUT_MS } = options;
+    const onAbort = (): void => this.#settle('ECANCELED');
+    const settled = new Promise<string | undefined>((resolve) => {
+      this.#settle = resolve;
+    });
+    const timer = setTimeout(() => this.#settle('ETIMEDOUT'), timeoutMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await settled;
+    } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
-    };
-    const fail = (osCode: string, isOpen: boolean): void => {
-      settle();
-      if (isOpen) engine.close(slot, false);
-      reject(new TcpConnectError(address, osCode));
-    };
-    const onAbort = (): void => fail('ECANCELED', true);
-    const handler: SlotHandler = {
-      ...IGNORING_HANDLER,
-      onConnected: () => {
-        settle();
-        tuneSlot(engine, slot, options.keepalive);
-        resolve(new TcpSocket(engine, slot));
-      },
-      onFailed: (errno) => fail(errnoName(errno), true),
-    };
-    let timer: NodeJS.Timeout | undefined;
-    const slot = engine.connect(fd, address.ip, address.port, handler);
-    if (slot < 0) return fail(errnoName(-slot), false);
-    timer = setTimeout(() => fail('ETIMEDOUT', true), options.timeoutMs ?? CONNECT_TIMEOUT_MS);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted) onAbort();
-  });
+    }
+  }
 }

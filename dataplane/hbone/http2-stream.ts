@@ -1,3 +1,4 @@
+import { LARGEST_READ_BYTES } from '../kernel/engine.ts';
 import { HTTP2_CODE } from '../wire/http2.ts';
 import type { ByteReader, TunnelInfo } from './api.ts';
 import { IGNORING_WATCHER, readerOf } from './byte-reader.ts';
@@ -64,7 +65,7 @@ export class Http2Stream implements Duct {
     if (this.isLocalClosed || this.#isEndDue) return;
     const now = this.#allowance(length);
     if (now > 0) this.session.sendSlab(this, offset, now);
-    if (now === length && !this.session.isBlocked) return;
+    if (now === length && this.#hasRoom()) return;
     this.#afterSend(this.session.engine.slab.subarray(offset, offset + length), now);
   }
 
@@ -164,7 +165,7 @@ export class Http2Stream implements Duct {
       if (now === first.length) this.#queue.shift();
       else this.#queue[0] = first.subarray(now);
     }
-    if (this.#queue.length > 0 || this.session.isBlocked) return;
+    if (this.#queue.length > 0 || !this.#hasRoom()) return;
     this.session.waiting.delete(this);
     if (this.#isBlocked) {
       this.#isBlocked = false;
@@ -180,6 +181,17 @@ export class Http2Stream implements Duct {
     if (this.#isReleaseDue) this.resetStream();
   }
 
+  /**
+   * True while a whole read of the source fits the windows, so that nothing has to be kept. A peer
+   * with small windows never has room for that: it is served from what is kept.
+   */
+  #hasRoom(): boolean {
+    const { session } = this;
+    if (session.isBlocked) return false;
+    if (session.initialSendWindow < 4 * LARGEST_READ_BYTES) return true;
+    return this.sendWindow >= LARGEST_READ_BYTES && session.sendWindow >= 2 * LARGEST_READ_BYTES;
+  }
+
   #allowance(length: number): number {
     if (this.#queue.length > 0) return 0;
     return Math.max(0, Math.min(length, this.sendWindow, this.session.sendWindow));
@@ -189,7 +201,7 @@ export class Http2Stream implements Duct {
     if (sent < bytes.length) {
       this.#queue.push(Buffer.from(bytes.subarray(sent)));
       this.#queuedBytes += bytes.length - sent;
-    } else if (!this.session.isBlocked) {
+    } else if (this.#hasRoom()) {
       return;
     }
     this.session.waiting.add(this);

@@ -11,27 +11,40 @@ const NOWHERE: SocketAddress = { ip: '0.0.0.0', port: 0 };
 export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner {
   readonly engine: Engine;
   readonly slot: number;
-  readonly fd: number;
-  readonly local: SocketAddress;
-  readonly peer: SocketAddress;
   readonly outbox: Outbox;
   #reader: DuctReader | undefined;
   #watcher: DuctWatcher = IGNORING_WATCHER;
+  #local: SocketAddress | undefined;
+  #peer: SocketAddress | undefined;
   #isReading = false;
   #isPaused = false;
   #hasEnded = false;
   #isClosed = false;
 
-  /** Takes over `slot`, a connected one whose handler becomes this object. */
-  constructor(engine: Engine, slot: number) {
+  /**
+   * Takes over `slot`, a connected one whose handler becomes this object.
+   * @param peer when it is known already
+   */
+  constructor(engine: Engine, slot: number, peer?: SocketAddress) {
     this.engine = engine;
     this.slot = slot;
-    this.fd = engine.descriptor(slot);
-    const [localIp, localPort, peerIp, peerPort] = engine.endpoints(slot);
-    this.local = { ip: localIp, port: localPort };
-    this.peer = peerIp === undefined ? NOWHERE : { ip: peerIp, port: peerPort ?? 0 };
+    this.#peer = peer;
     this.outbox = new Outbox(engine, slot, this);
     engine.handle(slot, this);
+  }
+
+  get fd(): number {
+    return this.#isClosed ? -1 : this.engine.descriptor(this.slot);
+  }
+
+  get local(): SocketAddress {
+    if (this.#local === undefined) this.#readEndpoints();
+    return this.#local ?? NOWHERE;
+  }
+
+  get peer(): SocketAddress {
+    if (this.#peer === undefined) this.#readEndpoints();
+    return this.#peer ?? NOWHERE;
   }
 
   get pendingBytes(): number {
@@ -155,6 +168,14 @@ export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner 
   onRecordFault(): void {}
   onKeyLimit(): void {}
 
+  /** Asked of the kernel once, at first need: it costs two system calls. */
+  #readEndpoints(): void {
+    if (this.#isClosed) return;
+    const [localIp, localPort, peerIp, peerPort] = this.engine.endpoints(this.slot);
+    this.#local = { ip: localIp, port: localPort };
+    if (peerIp !== undefined) this.#peer ??= { ip: peerIp, port: peerPort ?? 0 };
+  }
+
   #updateReading(): void {
     if (!this.#isClosed) this.engine.read(this.slot, this.#isReading && !this.#isPaused);
   }
@@ -167,6 +188,8 @@ export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner 
 
   #shutDown(isReset: boolean): void {
     if (this.#isClosed) return;
+    // Logs are written after the end: what the kernel knows is lost then.
+    if (this.#local === undefined) this.#readEndpoints();
     this.#isClosed = true;
     this.#reader = undefined;
     this.#watcher = IGNORING_WATCHER;

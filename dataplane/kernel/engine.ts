@@ -4,6 +4,9 @@ import { native } from './addon.ts';
 /** Free bytes before everything in the slab that came from a descriptor: a frame header fits. */
 export const SLAB_HEADROOM_BYTES = 9;
 
+/** No read is longer (`LONE_READ_BYTES` in `native/engine.h`). */
+export const LARGEST_READ_BYTES = 512 * 1024;
+
 /** Cipher suites of TLS 1.3 (RFC 8446 §B.4). */
 export const CIPHER_SUITE = {
   aes128Gcm: 0x1301,
@@ -16,6 +19,8 @@ const CONTROL_BYTES = 256 * 1024;
 const EVENTS = 4096;
 const PIECES = 1024;
 const EVENT_INTS = 4;
+/** In the result of the native connect: up already. */
+const CONNECTED_FLAG = 1 << 30;
 
 /** Same numbers as `enum event_kind` in `native/engine.h`. */
 const EVENT = {
@@ -105,6 +110,11 @@ export interface Flushable {
   flush(): void;
 }
 
+/** How a connect began: up already (no event follows), under way, or failed. */
+export type ConnectStart =
+  | { readonly kind: 'connected' | 'connecting'; readonly slot: number }
+  | { readonly kind: 'failed'; readonly errno: number };
+
 export interface SlotCounters {
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -166,11 +176,13 @@ export class Engine implements Disposable {
     return this.#open(this.#native.adopt(fd, isListener), handler);
   }
 
-  /** Starts a non-blocking connect; a negative result is an errno and the descriptor is closed. */
-  connect(fd: number, ip: string, port: number, handler: SlotHandler): number {
+  /** Starts a non-blocking connect. The descriptor is closed when it fails at once. */
+  connect(fd: number, ip: string, port: number, handler: SlotHandler): ConnectStart {
     this.#assertAlive();
-    const slot = this.#native.connect(fd, ip, port);
-    return slot < 0 ? slot : this.#open(slot, handler);
+    const result = this.#native.connect(fd, ip, port);
+    if (result < 0) return { kind: 'failed', errno: -result };
+    const slot = this.#open(result & ~CONNECTED_FLAG, handler);
+    return { kind: result & CONNECTED_FLAG ? 'connected' : 'connecting', slot };
   }
 
   /** Gives a slot, one just accepted for example, its handler. */

@@ -1,3 +1,4 @@
+import { keepHeapSmall } from '../kernel/heap.ts';
 import { raiseFileLimit } from '../kernel/process.ts';
 import { ConfigError } from './config-error.ts';
 import { loadConfig, type ZtunnelConfig } from './config.ts';
@@ -11,6 +12,7 @@ usage: ztunnel [proxy|version|help]
 Settings come from the environment; see README.md beside this program.
 `;
 
+keepHeapSmall();
 process.exitCode = await main(process.argv[2] ?? 'proxy');
 
 async function main(command: string): Promise<number> {

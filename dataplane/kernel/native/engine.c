@@ -15,6 +15,9 @@
 #define SO_ORIGINAL_DST 80 /* linux/netfilter_ipv4.h; IP6T_SO_ORIGINAL_DST has the same value */
 #endif
 
+/* In the result of connect(); `engine.ts` has the same number. */
+enum { CONNECTED_FLAG = 1 << 30 };
+
 /* Events that one slot may need after the check for room. */
 enum { EVENT_SPARE = 8 };
 
@@ -89,7 +92,7 @@ void close_slot(engine_t *engine, slot_t *slot) {
     slot->closing = true;
     return;
   }
-  if (slot->interest) epoll_ctl(engine->epoll_fd, EPOLL_CTL_DEL, slot->fd, NULL);
+  /* The only descriptor of its socket: closing it takes it out of the epoll. */
   close(slot->fd);
   if (slot->kicked) list_remove(&engine->kicks, slot);
   free_record_key(slot->rx);
@@ -163,7 +166,8 @@ static napi_value engine_adopt(napi_env env, napi_callback_info info) {
   return make_int(env, new_slot(bound_data, fd, is_listener ? SLOT_LISTENER : SLOT_STREAM)->id);
 }
 
-/* connect(fd, ip, port): slot, or -errno when it failed at once (the descriptor is closed then). */
+/* connect(fd, ip, port): slot, with CONNECTED_FLAG when it is up already (no event follows), or
+ * -errno when it failed at once (the descriptor is closed then). */
 static napi_value engine_connect(napi_env env, napi_callback_info info) {
   ARGS(3);
   engine_t *engine = bound_data;
@@ -179,13 +183,16 @@ static napi_value engine_connect(napi_env env, napi_callback_info info) {
   if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0) error = errno;
   else if (!read_address(ip, port, family, &address, &length)) error = EAFNOSUPPORT;
   else if (connect(fd, (struct sockaddr *)&address, length) < 0 && errno != EINPROGRESS) error = errno;
+  /* On this machine the handshake is over by now, and a second call says so: no wait is needed. */
+  bool is_up = !error && (connect(fd, (struct sockaddr *)&address, length) == 0 || errno == EISCONN);
+  if (!error && !is_up && errno != EALREADY && errno != EINPROGRESS) error = errno;
   if (error) {
     close(fd);
     return make_int(env, -error);
   }
-  slot_t *slot = new_slot(engine, fd, SLOT_CONNECTING);
-  refresh_interest(engine, slot);
-  return make_int(env, slot->id);
+  slot_t *slot = new_slot(engine, fd, is_up ? SLOT_STREAM : SLOT_CONNECTING);
+  if (!is_up) refresh_interest(engine, slot);
+  return make_int(env, is_up ? slot->id | CONNECTED_FLAG : slot->id);
 }
 
 /* endpoints(slot): [local ip, port, peer ip, port], the peer missing when there is none any more. */
@@ -307,7 +314,7 @@ static napi_value engine_inject(napi_env env, napi_callback_info info) {
   uint8_t *bytes;
   size_t length;
   if (!get_bytes(env, argv[1], "bytes", &bytes, &length)) return NULL;
-  if (slot->carry_length || length > 2 * READ_BYTES) return throw_errno(env, "engine inject", EINVAL);
+  if (slot->carry_length || length > LONE_READ_BYTES) return throw_errno(env, "engine inject", EINVAL);
   keep_carry(slot, bytes, length);
   if (length) kick_slot(engine, slot);
   return NULL;

@@ -192,7 +192,7 @@ static void read_slot(engine_t *engine, slot_t *slot) {
   size_t carried = slot->carry_length;
   size_t room = engine->slab_size - engine->slab_at - HEADROOM_BYTES - carried;
   ssize_t got;
-  do got = recv(slot->fd, bytes + carried, room < READ_BYTES ? room : READ_BYTES, MSG_DONTWAIT);
+  do got = recv(slot->fd, bytes + carried, room < engine->read_limit ? room : engine->read_limit, MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
   if (got < 0 && errno == EAGAIN) return;
   if (got <= 0) {
@@ -275,6 +275,7 @@ void run_turn(engine_t *engine) {
   int count = epoll_wait(engine->epoll_fd, ready, READY_PER_TURN, 0);
   engine->in_turn = true;
   engine->slab_at = 0;
+  engine->read_limit = count > 1 ? READ_BYTES : LONE_READ_BYTES;
   serve_kicks(engine);
   for (int i = 0; i < count; i++) {
     slot_t *slot = ready[i].data.ptr;
