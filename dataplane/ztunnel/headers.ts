@@ -63,7 +63,6 @@ export function formatForwarded(client: Endpoint, serviceHostname: string | unde
 
 /** The service's name out of a `forwarded` header, if it has one. */
 export function parseForwardedHost(header: string): string | undefined {
-  // eslint-disable-next-line no-control-regex -- the header must be ASCII
   if (!/^[\x00-\x7f]*$/.test(header)) return undefined;
   const part = header.split(';').find((piece) => piece.trim().startsWith('host='));
   const host = part?.trim().slice('host='.length).replaceAll('"', '');

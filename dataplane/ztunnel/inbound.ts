@@ -89,7 +89,7 @@ async function serveStream(listener: InboundListener, stream: HboneServerStream)
   try {
     await serve(listener, stream, report, tracked);
   } catch (error) {
-    const reason = tracked.signal.aborted ? tracked.signal.reason : error;
+    const reason: unknown = tracked.signal.aborted ? tracked.signal.reason : error;
     if (error instanceof InboundRefusal) stream.respond(error.status, [], true);
     else stream.resetStream();
     report.fail(reason instanceof InboundRefusal ? reason.reason : reason);

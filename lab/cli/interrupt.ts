@@ -36,7 +36,8 @@ export function toleratePipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
       if (code === 'EPIPE') return;
-      process.exitCode = EXIT.cannotRun;
+      // Only when all else has been said and done: a verb sets its own code before.
+      process.on('exit', () => (process.exitCode = EXIT.cannotRun));
       if (stream === process.stdout) process.stderr.write(`Cannot write the result: ${message}\n`);
     });
   }

@@ -23,7 +23,7 @@ export function addPlan(program: Command, context: CommandContext): void {
     .option('--json', 'the whole plan as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- plan topologies/same-node.yaml --commands')
     .action(async (file: string, options: PlanOptions) => {
-      const plan = await planFromFile(file, options);
+      const plan = planFromFile(file, options);
       context
         .output(options.json === true)
         .result(plan, () =>

@@ -2,6 +2,8 @@ import { Listr, ListrLogger, type ListrTask, ProcessOutput } from 'listr2';
 import type { Progress, ProgressStep } from '../world/lab.ts';
 import type { Output } from './output.ts';
 
+const NARROWEST = 20;
+
 const STEPS: readonly ProgressStep[] = [
   'supervisor',
   'namespaces',
@@ -33,9 +35,14 @@ export async function followBuild<T>(
   build: (onProgress: (progress: Progress) => void) => Promise<T>,
 ): Promise<T> {
   if (output.json) return build(() => {});
-  const isLive = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
-  if (!isLive) return build((progress) => plainLine(output, progress));
+  if (!canShowLive()) return build((progress) => plainLine(output, progress));
   return followLive(build);
+}
+
+/** A terminal that can move its cursor and has room for a line; some pseudo-terminals have no width. */
+function canShowLive(): boolean {
+  const { isTTY, columns } = process.stderr;
+  return isTTY && process.env['TERM'] !== 'dumb' && columns >= NARROWEST;
 }
 
 function plainLine(output: Output, progress: Progress): void {

@@ -42,7 +42,7 @@ export function addRun(program: Command, context: CommandContext): void {
     .action(async (file: string, options: RunOptions) => {
       requireRoot('run');
       const output = context.output(options.json === true);
-      const plan = await planFromFile(file, options);
+      const plan = planFromFile(file, options);
       await requireCapabilities(plan);
       await requireResults(options.results);
       const isKept = options.keep === true;

@@ -29,14 +29,17 @@ export function addStatus(program: Command, context: CommandContext): void {
     });
 }
 
+/** Colours are ours to choose: the table would take them where NO_COLOR forbids. */
+const PLAIN = { head: [], border: [] };
+
 /** The table of a lab that people see after `up` and in `status`. */
 export function renderStatus(status: LabStatus, output: Output): string {
-  const pods = new Table({ head: ['pod', 'node', 'address', 'mesh', 'apps'], style: { head: [] } });
+  const pods = new Table({ head: ['pod', 'node', 'address', 'mesh', 'apps'], style: PLAIN });
   for (const pod of status.pods) {
     const mesh = pod.enrolled ? paint(output.color, 'green', 'ambient') : 'none';
     pods.push([`${pod.namespace}/${pod.name}`, pod.node, pod.address, mesh, pod.apps.join(', ')]);
   }
-  const processes = new Table({ head: ['process', 'node', 'netns', 'state'], style: { head: [] } });
+  const processes = new Table({ head: ['process', 'node', 'netns', 'state'], style: PLAIN });
   for (const entry of status.processes) {
     processes.push([entry.name, entry.node, entry.netns, describeState(entry)]);
   }

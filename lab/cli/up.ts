@@ -28,7 +28,7 @@ export function addUp(program: Command, context: CommandContext): void {
     .action(async (file: string, options: UpOptions) => {
       requireRoot('up');
       const output = context.output(options.json === true);
-      const plan = await planFromFile(file, options);
+      const plan = planFromFile(file, options);
       await requireCapabilities(plan);
       const lab = await followBuild(output, (onProgress) =>
         createLab(plan, { detached: true, onProgress, signal: context.signal }),

@@ -32,8 +32,8 @@ export function defaultTopology(): string {
 }
 
 /** Reads a topology and decides everything about its world. Touches nothing. */
-export async function planFromFile(file: string, options: TopologyOptions): Promise<Plan> {
-  const topology = await loadTopology(file);
+export function planFromFile(file: string, options: TopologyOptions): Plan {
+  const topology = loadTopology(file);
   return planLab(topology, { lab: options.lab, era: options.era });
 }
 

@@ -25,44 +25,47 @@ for (const era of TESTED_ERAS) {
     const far = addressOf(lab, 'far');
     const stranger = addressOf(lab, 'stranger');
 
-    await t.test('a running pod is enrolled and taken out without restarting its app', async (t) => {
-      const before = await appProcesses(lab);
-      for (const isTracked of [false, true]) {
-        await setTracking(lab, isTracked);
-        await using held = await startPeer(lab, 'bystander', 'hold', {
-          host: stranger,
-          port: 9000,
-          everyMs: 20,
-          forMs: 2_500,
-        });
-        t.match(await lab.enrol('stranger'), { enrolled: true, changed: true });
-        t.equal(
-          await statusOf(lab, 'client', 'http://stranger.plain/get'),
-          '200',
-          'new connections work inside',
+    await t.test(
+      'a running pod is enrolled and taken out without restarting its app',
+      async (t) => {
+        const before = await appProcesses(lab);
+        for (const isTracked of [false, true]) {
+          await setTracking(lab, isTracked);
+          await using held = await startPeer(lab, 'bystander', 'hold', {
+            host: stranger,
+            port: 9000,
+            everyMs: 20,
+            forMs: 2_500,
+          });
+          t.match(await lab.enrol('stranger'), { enrolled: true, changed: true });
+          t.equal(
+            await statusOf(lab, 'client', 'http://stranger.plain/get'),
+            '200',
+            'new connections work inside',
+          );
+          const end = await held.next<Held>();
+          t.ok(
+            ['open', 'closed', 'ECONNRESET', 'EPIPE'].includes(end.end),
+            'its end is one that we know',
+          );
+          t.comment(
+            `connection open at enrolment, conntrack active before: ${isTracked}: ${end.end} after ${end.echoed} echoes`,
+          );
+          t.match(await lab.leave('stranger'), { enrolled: false, changed: true });
+          t.equal(
+            await statusOf(lab, 'client', 'http://stranger.plain/get'),
+            '200',
+            'and outside again',
+          );
+        }
+        t.same(await appProcesses(lab), before, 'the processes of the apps are the same ones');
+        t.match(
+          await lab.leave('stranger'),
+          { enrolled: false, changed: false },
+          'leaving twice changes nothing',
         );
-        const end = await held.next<Held>();
-        t.ok(
-          ['open', 'closed', 'ECONNRESET', 'EPIPE'].includes(end.end),
-          'its end is one that we know',
-        );
-        t.comment(
-          `connection open at enrolment, conntrack active before: ${isTracked}: ${end.end} after ${end.echoed} echoes`,
-        );
-        t.match(await lab.leave('stranger'), { enrolled: false, changed: true });
-        t.equal(
-          await statusOf(lab, 'client', 'http://stranger.plain/get'),
-          '200',
-          'and outside again',
-        );
-      }
-      t.same(await appProcesses(lab), before, 'the processes of the apps are the same ones');
-      t.match(
-        await lab.leave('stranger'),
-        { enrolled: false, changed: false },
-        'leaving twice changes nothing',
-      );
-    });
+      },
+    );
 
     await t.test('a killed ztunnel comes back and serves every pod again', async (t) => {
       await using traffic = await startPeer(lab, 'client', 'hold', {

@@ -92,13 +92,13 @@ async function keyUpdates(): Promise<void> {
     ['s_client', '-connect', '127.0.0.1:15009', '-keylogfile', secrets, '-tls1_3'],
     { stdio: ['pipe', 'pipe', 'ignore'] },
   );
-  await once(client.stdout!, 'data');
+  await once(client.stdout, 'data');
   for (const line of ['before\n', 'K\n', 'between\n', 'k\n', 'after\n']) {
     await delay(100);
-    client.stdin!.write(line);
+    client.stdin.write(line);
   }
   await delay(200);
-  client.stdin!.end('Q\n');
+  client.stdin.end('Q\n');
   await stopped(client);
   await stopped(server);
   appendFileSync(keyLog, readFileSync(secrets));
@@ -202,7 +202,7 @@ async function others(): Promise<void> {
 }
 
 run('ip link set lo up');
-const tcpdump = spawn('tcpdump', ['-i', 'lo', '--immediate-mode', '-U', '-w', '-'], {
+const tcpdump = spawn('tcpdump', ['-i', 'lo', '-B', '16384', '--immediate-mode', '-U', '-w', '-'], {
   stdio: ['ignore', 'pipe', 'pipe'],
 });
 const file = createWriteStream(join(dir, 'cap.pcapng'));

@@ -100,7 +100,7 @@ function askUdp(
     const socket = createSocket(isIpv6(server.ip) ? 'udp6' : 'udp4');
     limit.addEventListener('abort', () => {
       socket.close();
-      reject(limit.reason);
+      reject(limit.reason as Error);
     });
     socket.on('error', reject);
     socket.on('message', (bytes, { address, port }) => {
@@ -125,7 +125,7 @@ async function askTcp(
   return new Promise((resolve, reject) => {
     limit.addEventListener('abort', () => {
       connection.close();
-      reject(limit.reason);
+      reject(limit.reason as Error);
     });
     connection.receive({
       onBytes: (bytes) => {

@@ -77,7 +77,7 @@ export class InterfaceReader {
     try {
       this.#readFrame(row, packet);
     } catch (error) {
-      table.meta[row]! |= FRAME_META.malformed;
+      table.meta[row] |= FRAME_META.malformed;
       this.#fault('frame', error, frameNumber);
     }
   }

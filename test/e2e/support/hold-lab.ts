@@ -4,6 +4,6 @@ import { createLab } from '../../../lab/world/client.ts';
 import { loadTopology } from '../../../topologies/load.ts';
 
 const [file = '', name = ''] = process.argv.slice(2);
-const lab = await createLab(planLab(await loadTopology(file), { lab: name }), { withoutMesh: true });
+const lab = await createLab(planLab(loadTopology(file), { lab: name }), { withoutMesh: true });
 process.stdout.write(`${lab.supervisorPid}\n`);
 setInterval(() => {}, 60_000);

@@ -19,7 +19,7 @@ export const TESTED_ERAS = ['inpod-redirect', 'inpod-tproxy'] as const satisfies
 
 /** A lab of a fixture topology, named after the test process so that runs do not meet. */
 export async function startLab(topology: string, era: Era, suffix = ''): Promise<Lab> {
-  const loaded = await loadTopology(join(FIXTURES, topology));
+  const loaded = loadTopology(join(FIXTURES, topology));
   const lab = `t${process.pid}${suffix}-${era === 'inpod-redirect' ? 'r' : 't'}`;
   return createLab(planLab(loaded, { lab, era }));
 }
