@@ -89,9 +89,16 @@ export class PathBuilder {
     const place = { netns, address, ...(node !== undefined && { node }) };
     if (isZtunnel) return { ...place, name: 'ztunnel', kind: 'ztunnel' };
     if (role === 'outside') return { ...place, name: 'outside', kind: 'outside' };
-    if (role === 'node') return { ...place, name: netns, kind: 'node' };
+    if (role === 'node') return { ...place, name: this.#nodeName(netns, address), kind: 'node' };
     const name = map.podIn(netns)?.name ?? map.nameOfIp(splitAddress(address).ip);
     return { ...place, name, kind: 'app' };
+  }
+
+  /** A frame that a node had no way for was last seen there, but went to nobody. */
+  #nodeName(netns: string, address: string): string {
+    const { ip } = splitAddress(address);
+    const isUnknown = this.#context.map.nameOfIp(ip) === ip;
+    return isUnknown && !isLoopback(ip) ? ip : netns;
   }
 
   build(): Path {
@@ -123,6 +130,10 @@ function hboneOf({ tls }: Connection, stream: ConnectStream): HboneLeg {
 
 function isReused({ tls }: Connection, { stream }: ConnectStream): boolean {
   return tls !== undefined && tls.streams.some((each) => each.stream < stream);
+}
+
+function isLoopback(ip: string): boolean {
+  return ip === '::1' || ip.startsWith('127.');
 }
 
 function durationUs({ firstNs, lastNs }: Sighting): number {

@@ -158,7 +158,8 @@ function renderSightings(
     ];
     const left = `    ${rung} ${row.join('  ')}`.trimEnd();
     const since = styled(sinceText(leg, index), 'dim', options);
-    return [...translated(sightings[index - 1], sighting), spread(left, since, options.width)];
+    const nat = index === 0 ? leftAs(leg, sighting) : translated(sightings[index - 1], sighting);
+    return [...nat, spread(left, since, options.width)];
   });
 }
 
@@ -196,6 +197,12 @@ function sinceText(leg: Leg, index: number): string {
   if (here === undefined || before === undefined) return '';
   const us = Number(BigInt(here.timeNs) - BigInt(before.timeNs)) / 1000;
   return `${us < 0 ? '−' : '+'}${us === 0 ? '0' : Math.abs(us).toFixed(us < 100 ? 1 : 0)} µs`;
+}
+
+/** A source that the client's own namespace changed is already another where it is first seen. */
+function leftAs({ from }: Leg, { client }: Sighting): readonly string[] {
+  if (from.address === client) return [];
+  return [`    │   NAT: source ${from.address} is now ${shortest(from.address, client)}`];
 }
 
 /** A line that says what NAT made of the addresses, where they changed. */
