@@ -1,5 +1,5 @@
 import type { StreamSegments } from './segments.ts';
-import type { ConnectionHalf } from './types.ts';
+import type { ConnectionHalf, StreamRange } from './types.ts';
 
 /** What one side of a conversation sent, up to the first gap, in one sighting's memory. */
 export class ByteStream {
@@ -8,6 +8,8 @@ export class ByteStream {
   /** Bytes of the whole stream, gaps and what follows them included. */
   readonly bytes: number;
   readonly segments: StreamSegments;
+  /** Ranges without gap that follow the first gap. */
+  readonly later: readonly StreamRange[];
   /** Index of the segment of the last read: reads go forward. */
   #near = 0;
 
@@ -15,9 +17,12 @@ export class ByteStream {
     this.segments = segments;
     this.bytes = streamBytes;
     this.end = gaps[0]?.start ?? streamBytes;
+    this.later = gaps
+      .map(({ end }, i) => ({ start: end, end: gaps[i + 1]?.start ?? streamBytes }))
+      .filter(({ start, end }) => start < end);
   }
 
-  /** Bytes `[start, end)`, which must be below `this.end`; copied only where frames split them. */
+  /** Bytes `[start, end)`, which must hold no gap; copied only where frames split them. */
   read(start: number, end: number): Buffer {
     const { segments } = this;
     const { starts, lengths } = segments;

@@ -51,7 +51,7 @@ export interface ReadHalf {
 export function readTlsHalf(stream: ByteStream, start: number, context: HalfContext): ReadHalf {
   const reader = new HalfReader(context);
   reader.read(stream, start);
-  return reader.finish(stream);
+  return reader.finish();
 }
 
 class HalfReader {
@@ -78,31 +78,42 @@ class HalfReader {
   }
 
   read(stream: ByteStream, start: number): void {
-    let at = start;
-    while (at + TLS_RECORD_HEADER_BYTES <= stream.end) {
+    this.#readRange(stream, start, stream.end, (at, header) => {
+      const message = `Cannot read TLS record: it begins with 0x${header.toString('hex')}`;
+      this.#context.onFault(message, { start: at, end: at + TLS_RECORD_HEADER_BYTES });
+    });
+    if (stream.end >= stream.bytes) return;
+    if (this.#canReadOn()) {
+      this.#state = { kind: 'unread', at: { start: stream.end, end: stream.bytes } };
+    }
+    // Behind a gap nothing can be decrypted, but where a segment begins a record it can be counted.
+    for (const { start: from, end } of stream.later) {
+      this.#readRange(stream, from, end, () => undefined);
+    }
+  }
+
+  /** Reads whole records; calls `onOther` and ends where something else comes. */
+  #readRange(
+    stream: ByteStream,
+    start: number,
+    rangeEnd: number,
+    onOther: (at: number, header: Buffer) => void,
+  ): void {
+    for (let at = start; at + TLS_RECORD_HEADER_BYTES <= rangeEnd; at = this.#at.end) {
       const header = stream.read(at, at + TLS_RECORD_HEADER_BYTES);
       const type = header[0]!;
       const length = (header[3]! << 8) | header[4]!;
       if (type < 20 || type > 23 || header[1] !== 3 || length > TLS_MAX_RECORD_BYTES) {
-        const at16 = header.toString('hex');
-        this.#context.onFault(`Cannot read TLS record: it begins with 0x${at16}`, {
-          start: at,
-          end: at + 5,
-        });
-        return;
+        return onOther(at, header);
       }
       const end = at + TLS_RECORD_HEADER_BYTES + length;
-      if (end > stream.end) return;
+      if (end > rangeEnd) return;
       this.#at = { start: at, end };
       this.#record(type, stream.read(at, end));
-      at = end;
     }
   }
 
-  finish(stream: ByteStream): ReadHalf {
-    if (stream.end < stream.bytes && this.#canReadOn()) {
-      this.#state = { kind: 'unread', at: { start: stream.end, end: stream.bytes } };
-    }
+  finish(): ReadHalf {
     const half: TlsHalf = {
       secrets: this.#state,
       records: this.#records,
@@ -133,7 +144,7 @@ class HalfReader {
       if (outerType === TLS_CONTENT.changeCipherSpec && this.#context.isTls13 === false) {
         this.#isEncrypted = true;
         this.#state = { kind: 'unsupported', what: 'TLS 1.2' };
-      } else this.#content(outerType, content);
+      } else if (this.#state.kind !== 'unread') this.#content(outerType, content);
       return;
     }
     if (this.#state.kind === 'none-needed') this.#useSecret(this.#context.handshake);
