@@ -6,8 +6,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,10 +76,11 @@ slot_t *new_slot(engine_t *engine, int fd, int kind) {
     }
     slot->id = engine->slot_count++;
   }
+  slot->engine = engine;
   slot->fd = fd;
   slot->kind = (uint8_t)kind;
   engine->slots[slot->id] = slot;
-  if (engine->open_count++ == 0) uv_ref(engine->poll);
+  count_slot(engine, 1);
   return slot;
 }
 
@@ -102,13 +101,7 @@ void close_slot(engine_t *engine, slot_t *slot) {
   engine->slots[slot->id] = NULL;
   engine->free_ids[engine->free_count++] = slot->id;
   free(slot);
-  if (--engine->open_count == 0 && !engine->disposed) uv_unref(engine->poll);
-}
-
-static void on_poll(uv_any_t *poll, int status, int events) {
-  (void)status, (void)events;
-  engine_t *engine = uv_handle_get_data(poll);
-  if (!engine->disposed && !engine->in_turn) run_turn(engine);
+  count_slot(engine, -1);
 }
 
 /* --- Arguments ---------------------------------------------------------------------------- */
@@ -367,32 +360,17 @@ static napi_value engine_descriptor(napi_env env, napi_callback_info info) {
 
 /* --- Life ----------------------------------------------------------------------------------- */
 
-static void free_engine(uv_any_t *poll) {
-  engine_t *engine = uv_handle_get_data(poll);
-  if (engine->cleanup) napi_remove_async_cleanup_hook(engine->cleanup);
-  free(poll);
-  free(engine->slots), free(engine->free_ids), free(engine->seal);
-  free(engine->kicks.items), free(engine->stales.items), free(engine->corpses.items);
-  free(engine);
-}
-
-static void dispose_engine(engine_t *engine) {
-  if (engine->disposed) return;
+static void dispose_engine(void *data) {
+  engine_t *engine = data;
   engine->disposed = true;
   engine->in_turn = false;
   for (int i = 0; i < engine->slot_count; i++) {
     if (engine->slots[i]) close_slot(engine, engine->slots[i]);
   }
-  engine->corpses.count = engine->stales.count = 0;
-  uv_poll_stop(engine->poll);
-  close(engine->epoll_fd);
-  close(engine->wake_fd);
-  uv_close(engine->poll, free_engine);
-}
-
-static void on_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
-  (void)handle;
-  dispose_engine(data);
+  leave_reactor(engine);
+  free(engine->slots), free(engine->free_ids), free(engine->seal);
+  free(engine->kicks.items), free(engine->stales.items), free(engine->corpses.items);
+  free(engine);
 }
 
 void end_engine(engine_t *engine) {
@@ -400,6 +378,7 @@ void end_engine(engine_t *engine) {
   napi_delete_reference(engine->env, engine->on_events);
   napi_delete_reference(engine->env, engine->receiver);
   napi_async_destroy(engine->env, engine->async_context);
+  napi_remove_env_cleanup_hook(engine->env, dispose_engine, engine);
   dispose_engine(engine);
 }
 
@@ -407,7 +386,7 @@ void end_engine(engine_t *engine) {
 static napi_value engine_dispose(napi_env env, napi_callback_info info) {
   ARGS(0);
   engine_t *engine = bound_data;
-  if (engine->disposed || engine->dispose_later) return NULL;
+  if (engine->dispose_later) return NULL;
   if (engine->in_turn) engine->dispose_later = true;
   else end_engine(engine);
   return NULL;
@@ -431,21 +410,6 @@ static bool take_memory(napi_env env, engine_t *engine, napi_value *argv) {
   return true;
 }
 
-static bool open_poll(engine_t *engine, napi_env env) {
-  uv_loop_t *loop;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return false;
-  engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  struct epoll_event wake = {.events = EPOLLIN, .data.ptr = NULL};
-  if (engine->epoll_fd < 0 || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, engine->wake_fd, &wake) < 0) return false;
-  engine->poll = calloc(1, uv_handle_size(HANDLE_POLL));
-  if (uv_poll_init(loop, engine->poll, engine->epoll_fd)) return false;
-  uv_handle_set_data(engine->poll, engine);
-  uv_poll_start(engine->poll, POLL_READABLE, on_poll);
-  uv_unref(engine->poll);
-  return true;
-}
-
 static const struct {
   const char *name;
   napi_callback function;
@@ -465,14 +429,14 @@ static napi_value create_engine(napi_env env, napi_callback_info info) {
   engine_t *engine = calloc(1, sizeof *engine);
   engine->env = env;
   if (!take_memory(env, engine, argv)) return free(engine), NULL;
-  if (!open_poll(engine, env)) return throw_errno(env, "epoll_create1", errno);
+  if (!join_reactor(engine)) return throw_errno(env, "createEngine", ENFILE);
   engine->seal = malloc(SEAL_RECORDS * RECORD_SEALED_BYTES);
   napi_value object, name = make_text(env, "ambient-engine");
   napi_create_object(env, &object);
   napi_async_init(env, object, name, &engine->async_context);
   napi_create_reference(env, object, 1, &engine->receiver);
   napi_create_reference(env, argv[4], 1, &engine->on_events);
-  napi_add_async_cleanup_hook(env, on_cleanup, engine, &engine->cleanup);
+  napi_add_env_cleanup_hook(env, dispose_engine, engine);
   for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
     napi_value function;
     napi_create_function(env, FUNCTIONS[i].name, NAPI_AUTO_LENGTH, FUNCTIONS[i].function, engine, &function);

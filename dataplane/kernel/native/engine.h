@@ -1,11 +1,22 @@
 /* The engine: descriptors, bytes and TLS 1.3 record keys for the data path, no policy.
- * One private epoll, watched by libuv. A turn reads each ready descriptor once into the slab and
- * tells JavaScript about it in one call. */
+ * One private epoll a thread. A turn reads each ready descriptor once into the slab and tells
+ * JavaScript about it in one call. */
 #ifndef AMBIENT_ENGINE_H
 #define AMBIENT_ENGINE_H
 #include "common.h"
 
 #include <sys/types.h>
+
+/* libuv, beside what common.h declares. */
+extern int uv_backend_fd(const uv_loop_t *);
+extern int uv_backend_timeout(const uv_loop_t *);
+extern void uv_update_time(uv_loop_t *);
+extern int uv_prepare_init(uv_loop_t *, uv_any_t *);
+extern int uv_prepare_start(uv_any_t *, void (*)(uv_any_t *));
+extern int uv_idle_init(uv_loop_t *, uv_any_t *);
+extern int uv_idle_start(uv_any_t *, void (*)(uv_any_t *));
+extern int uv_idle_stop(uv_any_t *);
+enum { HANDLE_IDLE = 6, HANDLE_PREPARE = 9 };
 
 /* Free bytes kept before everything that is read, for a frame header (9) with alignment to spare. */
 #define HEADROOM_BYTES 16
@@ -48,7 +59,11 @@ typedef struct record_key {
   bool limit_told;
 } record_key_t;
 
+typedef struct engine engine_t;
+typedef struct reactor reactor_t;
+
 typedef struct slot {
+  engine_t *engine;
   int id;
   int fd;
   uint8_t kind;
@@ -75,13 +90,12 @@ typedef struct list {
   int count, size;
 } list_t;
 
-typedef struct engine {
+struct engine {
   napi_env env;
   napi_async_context async_context;
-  napi_async_cleanup_hook_handle cleanup;
   napi_ref on_events, receiver, buffers[4];
-  uv_any_t *poll;
-  int epoll_fd, wake_fd;
+  reactor_t *reactor;
+  int epoll_fd; /* the reactor's */
   bool in_turn, disposed, dispose_later;
   size_t read_limit;
   uint8_t *slab, *control;
@@ -91,10 +105,9 @@ typedef struct engine {
   slot_t **slots;
   int slot_count, slot_size;
   int *free_ids, free_count, free_size;
-  int open_count;
   list_t kicks, stales, corpses;
   uint8_t *seal;
-} engine_t;
+};
 
 /* engine.c */
 void deliver_events(engine_t *engine);
@@ -107,7 +120,10 @@ void close_slot(engine_t *engine, slot_t *slot);
 void list_add(list_t *list, slot_t *slot);
 
 /* engine_io.c */
-void run_turn(engine_t *engine);
+/* A turn of one engine: what was kicked, then each ready slot, then the news to JavaScript. */
+void begin_turn(engine_t *engine, bool is_lone);
+void serve_ready(engine_t *engine, slot_t *slot, uint32_t events);
+void end_turn(engine_t *engine);
 void kick_slot(engine_t *engine, slot_t *slot);
 void refresh_interest(engine_t *engine, slot_t *slot);
 void apply_interest(engine_t *engine, slot_t *slot);
@@ -116,6 +132,11 @@ void keep_carry(slot_t *slot, const uint8_t *bytes, size_t length);
 int64_t send_gathered(engine_t *engine, slot_t *slot, int count);
 /* Writes sealed or plain bytes at once, keeping what the kernel refuses. */
 void write_bytes(engine_t *engine, slot_t *slot, const uint8_t *bytes, size_t length);
+
+/* engine_loop.c */
+bool join_reactor(engine_t *engine);
+void leave_reactor(engine_t *engine);
+void count_slot(engine_t *engine, int change);
 
 /* engine_tls.c */
 record_key_t *new_record_key(int suite, const uint8_t *key, size_t key_length, const uint8_t *iv);

@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { READY_PER_TURN = 256, ACCEPTS_PER_TURN = 64, PIECES_PER_WRITE = 64 };
+enum { ACCEPTS_PER_TURN = 64, PIECES_PER_WRITE = 64 };
 /* Room that makes a read worth while; with less, what has been read is delivered first. */
 enum { LEAST_READ_BYTES = 64 * 1024 };
 /* A pending or carry buffer above this is given back once it is empty. */
@@ -49,8 +49,6 @@ void kick_slot(engine_t *engine, slot_t *slot) {
   if (slot->kicked || slot->closing) return;
   slot->kicked = true;
   list_add(&engine->kicks, slot);
-  uint64_t one = 1;
-  if (engine->kicks.count == 1 && write(engine->wake_fd, &one, sizeof one) < 0) return;
 }
 
 void keep_carry(slot_t *slot, const uint8_t *bytes, size_t length) {
@@ -232,8 +230,8 @@ static void finish_connect(engine_t *engine, slot_t *slot) {
   push_event(engine, slot, error ? EVENT_FAILED : EVENT_CONNECTED, error, 0);
 }
 
-static void serve_ready(engine_t *engine, slot_t *slot, uint32_t events) {
-  if (slot->closing) return;
+void serve_ready(engine_t *engine, slot_t *slot, uint32_t events) {
+  if (slot->closing || engine->dispose_later) return;
   if (!has_event_room(engine)) deliver_events(engine);
   if (slot->closing) return;
   if (slot->kind == SLOT_LISTENER) return accept_some(engine, slot);
@@ -263,24 +261,19 @@ static void serve_kick(engine_t *engine, slot_t *slot) {
 static void serve_kicks(engine_t *engine) {
   list_t due = engine->kicks;
   if (due.count == 0) return;
-  uint64_t ignored;
-  if (read(engine->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN) return;
   engine->kicks = (list_t){0};
   for (int i = 0; i < due.count; i++) serve_kick(engine, due.items[i]);
   free(due.items);
 }
 
-void run_turn(engine_t *engine) {
-  struct epoll_event ready[READY_PER_TURN];
-  int count = epoll_wait(engine->epoll_fd, ready, READY_PER_TURN, 0);
+void begin_turn(engine_t *engine, bool is_lone) {
   engine->in_turn = true;
   engine->slab_at = 0;
-  engine->read_limit = count > 1 ? READ_BYTES : LONE_READ_BYTES;
+  engine->read_limit = is_lone ? LONE_READ_BYTES : READ_BYTES;
   serve_kicks(engine);
-  for (int i = 0; i < count; i++) {
-    slot_t *slot = ready[i].data.ptr;
-    if (slot) serve_ready(engine, slot, ready[i].events);
-  }
+}
+
+void end_turn(engine_t *engine) {
   deliver_events(engine);
   engine->in_turn = false;
   for (int i = 0; i < engine->stales.count; i++) apply_interest(engine, engine->stales.items[i]);
