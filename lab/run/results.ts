@@ -40,16 +40,23 @@ export class ResultsError extends Error {
  * @throws ResultsError LAB_BAD_RESULTS
  */
 export async function requireResults(root: string): Promise<void> {
-  let real;
+  // First: a recursive mkdir below /proc never comes back (Node 20 and 22).
+  if (isHiddenInLab(await nearestExisting(resolve(root)))) {
+    throw badResults(root, 'a lab has a directory of its own there, another place is wanted');
+  }
   try {
     await mkdir(root, { recursive: true });
     await access(root, constants.W_OK | constants.X_OK);
-    real = await realpath(root);
   } catch (cause) {
     throw badResults(root, cause instanceof Error ? cause.message : String(cause), cause);
   }
-  if (isHiddenInLab(real)) {
-    throw badResults(root, 'a lab has a directory of its own there, another place is wanted');
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return path === dirname(path) ? path : nearestExisting(dirname(path));
   }
 }
 
