@@ -119,16 +119,18 @@ export function formatTimeUs(us: number): string {
 }
 
 const FLUSH_BYTES = 64 * 1024;
+/** Lines wait that long for company: each write is a system call. */
+const FLUSH_MS = 5;
 
 /**
- * Writes lines in the order of the calls, batched once per turn of the event loop. `flush()` writes
- * what is pending; the filter can be changed while running.
+ * Writes lines in the order of the calls, in batches of some milliseconds. `flush()` writes what is
+ * pending; the filter can be changed while running.
  */
 export class Logger implements Disposable {
   filter: LogFilter;
   readonly #options: LoggerOptions;
   #pending = '';
-  #scheduled: NodeJS.Immediate | undefined;
+  #scheduled: NodeJS.Timeout | undefined;
 
   constructor(options: LoggerOptions) {
     this.#options = options;
@@ -146,7 +148,7 @@ export class Logger implements Disposable {
     const line = this.#options.format === 'json' ? jsonLine : plainLine;
     this.#pending += line(time, level, scope, message, fields);
     if (this.#pending.length >= FLUSH_BYTES) this.flush();
-    else this.#scheduled ??= setImmediate(() => this.flush());
+    else this.#scheduled ??= setTimeout(() => this.flush(), FLUSH_MS);
   }
 
   info(scope: string, message: string, fields?: LogFields): void {
@@ -166,7 +168,7 @@ export class Logger implements Disposable {
   }
 
   flush(): void {
-    if (this.#scheduled) clearImmediate(this.#scheduled);
+    clearTimeout(this.#scheduled);
     this.#scheduled = undefined;
     const text = this.#pending;
     this.#pending = '';

@@ -8,6 +8,7 @@ import { createNetns, closeNetns, withNetns } from '../../dataplane/kernel/netns
 import { openSocket } from '../../dataplane/kernel/sockets.ts';
 import { SeqpacketConnection, SeqpacketListener } from '../../dataplane/kernel/seqpacket.ts';
 import { createFileCa } from '../../dataplane/identity/file-ca.ts';
+import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
 import {
   decodeWorkloadResponse,
   encodeWorkloadRequest,
@@ -150,7 +151,8 @@ export function workload(pod: Pod, over: Record<string, unknown> = {}): Record<s
 /** Runs a program with a resolv.conf of the test's own: `$0` is the file, `$@` the program. */
 const WITH_OWN_RESOLVER = 'mount --bind "$0" /etc/resolv.conf; exec "$@"';
 
-const PROGRAM: readonly string[] = [
+/** Ours from source; ZTUNNEL_TEST_PROGRAM for a bundle, or for another ztunnel. */
+const PROGRAM: readonly string[] = process.env['ZTUNNEL_TEST_PROGRAM']?.split(' ') ?? [
   process.execPath,
   '--import',
   'tsx',
@@ -194,6 +196,9 @@ export class TestZtunnel {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           PATH: process.env['PATH'],
+          ...(process.env['AMBIENT_KERNEL_ADDON'] && {
+            AMBIENT_KERNEL_ADDON: process.env['AMBIENT_KERNEL_ADDON'],
+          }),
           XDS_ADDRESS: '',
           FAKE_CA: 'true',
           CA_CERT_FILE: world.ca.certFile,
@@ -226,10 +231,15 @@ export class TestZtunnel {
 
   /** Sends one request; resolves with the ack's error text. */
   async request(request: WorkloadRequest, fds: readonly number[] = []): Promise<string> {
-    await this.hello;
+    await Promise.race([this.hello, this.#failsOnExit()]);
     const ack = new Promise<string>((resolve) => this.#acks.push(resolve));
     await this.connection.send(encodeWorkloadRequest(request), fds);
     return ack;
+  }
+
+  async #failsOnExit(): Promise<never> {
+    const code = await this.exit;
+    throw new Error(`ztunnel exited with status ${code}:\n${this.output}`);
   }
 
   async add(pod: Pod): Promise<string> {
@@ -262,9 +272,9 @@ export class TestZtunnel {
     throw new Error(`no log line with ${parts.join(' and ')} in:\n${this.output}`);
   }
 
-  legs(): readonly Record<string, unknown>[] {
+  legs(): readonly LegRecord[] {
     const lines = readFileSync(this.legFile, 'utf8').split('\n');
-    return lines.filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>);
+    return lines.filter(Boolean).map((line) => JSON.parse(line) as LegRecord);
   }
 }
 
