@@ -97,13 +97,12 @@ function matchAll({ capture, evidence, fileOf }: CaptureInput, map: NetnsMap): M
 }
 
 function seeConversations(
-  { name, netns, ifname, frames }: DissectedInterface,
+  on: DissectedInterface,
   baseNs: bigint,
   fileOf: CaptureInput['fileOf'],
 ): readonly SeenConversation[] {
-  const file = fileOf(name);
-  const halves = collectHalves(frames, { isLoopback: ifname === 'lo', baseNs });
-  return pairHalves(halves).map((each) => ({ ...each, netns, interface: ifname, file }));
+  const place = { netns: on.netns, interface: on.ifname, file: fileOf(on.name) };
+  return pairHalves(collectHalves(on, baseNs)).map((each) => ({ ...each, ...place }));
 }
 
 /** Interfaces that were dissected, and those that were recorded but have no readable file. */

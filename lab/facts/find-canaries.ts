@@ -23,6 +23,9 @@ export type FoundCanary =
 /** Shorter common beginnings than this are no help in searching for many canaries at once. */
 const MIN_PREFIX = 5;
 
+/** So many are sooner found each by itself: the longer a needle, the farther a search can leap. */
+const FEW = 4;
+
 /** How much of a piece is put together with the next, to find what lies across both. */
 const MAX_CANARY_BYTES = 256;
 
@@ -63,9 +66,19 @@ class Search {
     this.#canaries = new Set(used);
     this.#lengths = [...new Set(used.map(({ length }) => length))];
     const prefix = commonPrefix(used);
-    const isShared = used.length > 1 && prefix.length >= MIN_PREFIX;
+    const isShared = used.length > FEW && prefix.length >= MIN_PREFIX;
     this.#prefixes = (isShared ? [prefix] : used).map((each) => Buffer.from(each, 'latin1'));
     this.longest = Math.max(0, ...this.#lengths);
+  }
+
+  /** Whether a canary may begin in the last bytes of `piece` and go on in the next one. */
+  mayEndLater(piece: Buffer): boolean {
+    return this.#prefixes.some((prefix) => {
+      for (let at = Math.max(0, piece.length - this.longest + 1); at < piece.length; at++) {
+        if (piece[at] === prefix[0] && startsLike(piece, at, prefix)) return true;
+      }
+      return false;
+    });
   }
 
   /** Every canary in `bytes`, with its offset; one that ends beyond the buffer is none. */
@@ -79,6 +92,13 @@ class Search {
       }
     }
   }
+}
+
+/** Whether what stands at `at` is the beginning of `prefix`, as far as the piece goes. */
+function startsLike(piece: Buffer, at: number, prefix: Buffer): boolean {
+  const length = Math.min(prefix.length, piece.length - at);
+  for (let i = 1; i < length; i++) if (piece[at + i] !== prefix[i]) return false;
+  return true;
 }
 
 function commonPrefix(texts: readonly string[]): string {
@@ -178,6 +198,7 @@ function* acrossPieces(
   if (keep <= 0) return;
   for (let piece = 0; piece + 1 < pieces.length; piece++) {
     const here = pieces[piece]!;
+    if (!search.mayEndLater(here)) continue;
     const tail = here.subarray(Math.max(0, here.length - keep));
     const rest = Buffer.concat([tail, following(pieces, piece + 1, keep)]);
     for (const [canary, at] of search.in(rest)) {

@@ -1,6 +1,7 @@
 import { joinAddress } from './address.ts';
 import { FRAME_META, type FrameTable } from './dissect/frame-table.ts';
-import { LISTED_FRAMES, turned, type Direction, type HalfFlow } from './half-flow.ts';
+import type { DissectedInterface } from './dissect/types.ts';
+import { LISTED_FRAMES, type Direction, type HalfFlow } from './half-flow.ts';
 
 /** Bits of the TCP flags byte (RFC 9293 §3.1). */
 const TCP_FIN = 0x01;
@@ -8,23 +9,18 @@ const TCP_SYN = 0x02;
 const TCP_RST = 0x04;
 const TCP_ACK = 0x10;
 
-const PROTOCOL_TCP = 6;
 const PROTOCOL_UDP = 17;
 
-export interface CollectOptions {
-  readonly isLoopback: boolean;
-  /** Unix nanoseconds that all times of the run count from. */
-  readonly baseNs: bigint;
-}
-
 /**
- * Every half-flow of TCP and UDP on one interface, in order of the first frame. A reused source port
- * makes a new half: a SYN with another sequence number starts one, and so does a RST that answers
- * that new SYN.
+ * Every half-flow of TCP and UDP on one interface, in order of the first frame. TCP halves follow the
+ * dissector's connections, which tell the uses of one source port apart; a half is what one side of
+ * a connection sent one way through the interface.
+ *
+ * @param baseNs Unix nanoseconds that all times of the run count from.
  */
-export function collectHalves(table: FrameTable, options: CollectOptions): readonly HalfFlow[] {
-  const collector = new Collector(table, options);
-  for (let row = 0; row < table.count; row++) collector.add(row);
+export function collectHalves(on: DissectedInterface, baseNs: bigint): readonly HalfFlow[] {
+  const collector = new Collector(on, baseNs);
+  for (let row = 0; row < on.frames.count; row++) collector.add(row);
   return collector.all;
 }
 
@@ -33,31 +29,57 @@ class Collector {
   readonly #table: FrameTable;
   readonly #isLoopback: boolean;
   readonly #shiftNs: number;
-  /** By address and port of the source, then of the destination: numbers hash faster than text. */
-  readonly #current = new Map<number | string, Map<number | string, HalfFlow>>();
+  /** Port of each connection's client, and whether ports do not tell its sides apart. */
+  readonly #clientPorts: Uint16Array;
+  readonly #clientAddresses: readonly string[];
+  readonly #isAmbiguous: readonly boolean[];
+  /** By connection, side and direction. */
+  readonly #tcp: (HalfFlow | undefined)[];
+  readonly #udp = new Map<string, HalfFlow>();
 
-  constructor(table: FrameTable, { isLoopback, baseNs }: CollectOptions) {
-    this.#table = table;
-    this.#isLoopback = isLoopback;
-    this.#shiftNs = Number(table.baseNs - baseNs);
+  constructor({ frames, ifname, connections }: DissectedInterface, baseNs: bigint) {
+    this.#table = frames;
+    this.#isLoopback = ifname === 'lo';
+    this.#shiftNs = Number(frames.baseNs - baseNs);
+    this.#clientPorts = Uint16Array.from(connections, ({ client }) => client.port);
+    this.#clientAddresses = connections.map(({ client }) => client.address);
+    this.#isAmbiguous = connections.map(
+      ({ client, server, repliesFrom }) =>
+        client.port === server.port || client.port === repliesFrom?.port,
+    );
+    this.#tcp = new Array<HalfFlow | undefined>(connections.length * SLOTS);
   }
 
   add(row: number): void {
     const table = this.#table;
-    const protocol = table.protocols[row]!;
-    if (protocol !== PROTOCOL_TCP && protocol !== PROTOCOL_UDP) return;
-    if ((table.meta[row]! & FRAME_META.fragment) !== 0) return;
-    const direction = this.#direction(row);
-    const lane = (protocol === PROTOCOL_TCP ? 0 : 3) + LANES[direction];
-    const from = this.#endKey(row, 12, table.sourcePorts[row]!);
-    const to = this.#endKey(row, 16, table.destinationPorts[row]!);
-    const byDestination = this.#lane(from, lane);
-    let half = byDestination.get(to);
-    if (half === undefined || this.#isNewIncarnation(half, row, from, to, lane, direction)) {
-      half = this.#begin(row, direction, protocol);
-      byDestination.set(to, half);
-      this.all.push(half);
+    const connection = table.connections[row]!;
+    if (connection >= 0) this.#addTcp(row, connection);
+    else if (table.protocols[row] === PROTOCOL_UDP && table.sourcePorts[row] !== 0) {
+      this.#addUdp(row);
     }
+  }
+
+  #addTcp(row: number, connection: number): void {
+    const direction = this.#direction(row);
+    const side = this.#isFromClient(row, connection) ? 0 : 1;
+    const slot = connection * SLOTS + side * 2 + (direction === 'out' ? 1 : 0);
+    this.#count((this.#tcp[slot] ??= this.#begin(row, direction, 'tcp')), row);
+  }
+
+  #isFromClient(row: number, connection: number): boolean {
+    if (this.#table.sourcePorts[row] !== this.#clientPorts[connection]) return false;
+    if (!this.#isAmbiguous[connection]) return true;
+    return this.#table.source(row) === this.#clientAddresses[connection];
+  }
+
+  #addUdp(row: number): void {
+    const table = this.#table;
+    const direction = this.#direction(row);
+    const from = `${table.source(row)} ${table.sourcePorts[row]}`;
+    const key = `${direction} ${from} ${table.destination(row)} ${table.destinationPorts[row]}`;
+    const known = this.#udp.get(key);
+    const half = known ?? this.#begin(row, direction, 'udp');
+    if (known === undefined) this.#udp.set(key, half);
     this.#count(half, row);
   }
 
@@ -66,52 +88,14 @@ class Collector {
     return (this.#table.meta[row]! & FRAME_META.out) !== 0 ? 'out' : 'in';
   }
 
-  /** Six lanes (protocol, direction) share one map; 2^48 addresses and ports leave room for them. */
-  #lane(from: number | string, lane: number): Map<number | string, HalfFlow> {
-    const key = typeof from === 'number' ? from * 8 + lane : `${lane} ${from}`;
-    const known = this.#current.get(key);
-    if (known !== undefined) return known;
-    const fresh = new Map<number | string, HalfFlow>();
-    this.#current.set(key, fresh);
-    return fresh;
-  }
-
-  #endKey(row: number, offset: number, port: number): number | string {
-    const table = this.#table;
-    if ((table.meta[row]! & FRAME_META.ipv6) !== 0) {
-      return `${offset === 12 ? table.source(row) : table.destination(row)} ${port}`;
-    }
-    const at = table.dataOffsets[row]! + table.ipOffsets[row]! + offset;
-    return table.file.readUInt32BE(at) * 65536 + port;
-  }
-
-  #isNewIncarnation(
-    half: HalfFlow,
-    row: number,
-    from: number | string,
-    to: number | string,
-    lane: number,
-    direction: Direction,
-  ): boolean {
-    if (half.protocol === 'udp') return false;
-    const flags = this.#table.tcpFlags[row]!;
-    if ((flags & TCP_SYN) !== 0) return half.syn !== this.#table.sequences[row];
-    if ((flags & TCP_RST) === 0 || (flags & TCP_ACK) === 0) return false;
-    const oppositeLane = lane - LANES[direction] + LANES[turned(direction)];
-    const opposite = this.#lane(to, oppositeLane).get(from);
-    if (opposite?.syn === undefined || !opposite.opens) return false;
-    const answersNewSyn = (opposite.syn + 1) >>> 0 === this.#table.acknowledgements[row];
-    return answersNewSyn && half.firstNs < opposite.firstNs;
-  }
-
-  #begin(row: number, direction: Direction, protocol: number): HalfFlow {
+  #begin(row: number, direction: Direction, protocol: HalfFlow['protocol']): HalfFlow {
     const table = this.#table;
     const flags = table.tcpFlags[row]!;
     const isSyn = (flags & TCP_SYN) !== 0;
     const sequence = table.sequences[row]!;
-    return {
+    const half: HalfFlow = {
       direction,
-      protocol: protocol === PROTOCOL_TCP ? 'tcp' : 'udp',
+      protocol,
       source: joinAddress(table.source(row), table.sourcePorts[row]!),
       destination: joinAddress(table.destination(row), table.destinationPorts[row]!),
       ...(isSyn ? { syn: sequence } : {}),
@@ -134,14 +118,15 @@ class Collector {
       firstFrames: [],
       lastFrame: 0,
     };
+    this.all.push(half);
+    return half;
   }
 
   #count(half: HalfFlow, row: number): void {
     const table = this.#table;
     const flags = table.tcpFlags[row]!;
-    const timeNs = table.times[row]! + this.#shiftNs;
     const mark = table.marks[row]!;
-    half.lastNs = timeNs;
+    half.lastNs = table.times[row]! + this.#shiftNs;
     half.bytes += table.originalBytes[row]!;
     half.payloadBytes += table.payloadBytes[row]!;
     if ((table.meta[row]! & FRAME_META.clipped) !== 0) half.clippedFrames++;
@@ -153,4 +138,5 @@ class Collector {
   }
 }
 
-const LANES = { in: 0, out: 1, loop: 2 } as const;
+/** Two sides, two directions. */
+const SLOTS = 4;
