@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { WireError } from '../../../dataplane/wire/errors.ts';
 import type { CertificateFacts } from './types.ts';
 
 /** A function that reads certificates and remembers them: hundreds of sessions show the same few. */
@@ -16,7 +17,7 @@ const MAX_REMEMBERED = 1000;
 
 /** What a certificate says; the DER is copied, so that it does not keep the capture alive. */
 function describeCertificate(der: Buffer): CertificateFacts {
-  const certificate = new X509Certificate(der);
+  const certificate = parse(der);
   const names = certificate.subjectAltName ?? '';
   return {
     der: Buffer.from(der),
@@ -27,4 +28,12 @@ function describeCertificate(der: Buffer): CertificateFacts {
     validFrom: certificate.validFrom,
     validTo: certificate.validTo,
   };
+}
+
+function parse(der: Buffer): X509Certificate {
+  try {
+    return new X509Certificate(der);
+  } catch (error) {
+    throw new WireError('tls', `Cannot read certificate: ${(error as Error).message}`, 0);
+  }
 }

@@ -1,7 +1,9 @@
+import { Http2Error } from '../../../dataplane/wire/errors.ts';
 import { HpackDecoder } from '../../../dataplane/wire/hpack.ts';
 import {
   FRAME_FLAG,
   FRAME_TYPE,
+  HTTP2_CODE,
   contentRange,
   type FrameHeader,
 } from '../../../dataplane/wire/http2.ts';
@@ -105,7 +107,7 @@ class SideReader {
     this.#blockBytes += fragment.length;
     const isWhole = (flags & FRAME_FLAG.endHeaders) !== 0;
     if (this.#blockBytes > MAX_HEADER_BLOCK_BYTES)
-      throw new RangeError('Cannot read header block: too long');
+      throw new Http2Error(HTTP2_CODE.enhanceYourCalm, 'Cannot read header block: too long');
     // Only a block of several fragments needs memory of its own.
     this.#block!.push(isWhole ? fragment : Buffer.from(fragment));
     if (!isWhole) return;
