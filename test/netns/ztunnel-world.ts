@@ -192,25 +192,39 @@ export class TestZtunnel {
     });
     run(this.netns, 'ip link set lo up');
     this.child = withNetns(this.netns, () =>
-      spawn('unshare', ['-m', 'sh', '-ec', WITH_OWN_RESOLVER, world.resolvConf, ...PROGRAM], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: {
-          PATH: process.env['PATH'],
-          ...(process.env['AMBIENT_KERNEL_ADDON'] && {
-            AMBIENT_KERNEL_ADDON: process.env['AMBIENT_KERNEL_ADDON'],
-          }),
-          XDS_ADDRESS: '',
-          FAKE_CA: 'true',
-          CA_CERT_FILE: world.ca.certFile,
-          CA_KEY_FILE: world.ca.keyFile,
-          LOCAL_XDS_PATH: world.stateFile,
-          NODE_NAME: node,
-          INPOD_UDS: socket,
-          LEG_LOG: this.legFile,
-          SSLKEYLOGFILE: join(world.dir, `${node}.keys`),
-          ...env,
+      spawn(
+        'setpriv',
+        [
+          '--pdeathsig',
+          'KILL',
+          'unshare',
+          '-m',
+          'sh',
+          '-ec',
+          WITH_OWN_RESOLVER,
+          world.resolvConf,
+          ...PROGRAM,
+        ],
+        {
+          stdio: ['ignore', 'pipe', 'pipe'],
+          env: {
+            PATH: process.env['PATH'],
+            ...(process.env['AMBIENT_KERNEL_ADDON'] && {
+              AMBIENT_KERNEL_ADDON: process.env['AMBIENT_KERNEL_ADDON'],
+            }),
+            XDS_ADDRESS: '',
+            FAKE_CA: 'true',
+            CA_CERT_FILE: world.ca.certFile,
+            CA_KEY_FILE: world.ca.keyFile,
+            LOCAL_XDS_PATH: world.stateFile,
+            NODE_NAME: node,
+            INPOD_UDS: socket,
+            LEG_LOG: this.legFile,
+            SSLKEYLOGFILE: join(world.dir, `${node}.keys`),
+            ...env,
+          },
         },
-      }),
+      ),
     );
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
