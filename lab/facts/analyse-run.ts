@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CAPTURE_FILES } from '../capture/layout.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -44,7 +44,7 @@ async function readInterfaces(dir: string, evidence: EvidenceFiles): Promise<Int
   for (const { netns, name } of evidence.recording?.interfaces ?? []) {
     const file = pathOf(evidence, `${netns}/${name}`);
     try {
-      buffers.push(await readFile(join(dir, file)));
+      buffers.push(await readWhole(join(dir, file)));
     } catch (error) {
       const { message } = error as Error;
       problems.push({
@@ -55,6 +55,15 @@ async function readInterfaces(dir: string, evidence: EvidenceFiles): Promise<Int
     }
   }
   return { buffers, problems };
+}
+
+/** In one read: `readFile` of promises takes a file in pieces of half a megabyte. */
+async function readWhole(path: string): Promise<Buffer> {
+  await using file = await open(path, 'r');
+  const { size } = await file.stat();
+  const buffer = Buffer.allocUnsafeSlow(size);
+  const { bytesRead } = await file.read(buffer, 0, size, 0);
+  return buffer.subarray(0, bytesRead);
 }
 
 /** One file that is no whole pcapng must not take the others with it. */

@@ -64,6 +64,8 @@ export function readConversation(
     } else plain = { client: plainOf(client, start), server: plainOf(server, 0) };
   }
   readDns(plain, sightings, readers, onFault);
+  const http2 = readHttp2If(plain, tls, onFault);
+  let http1: Http1Message[] | undefined;
   return {
     conversation: {
       index,
@@ -75,7 +77,11 @@ export function readConversation(
         proxyProtocol: { source: proxy.source, destination: proxy.destination! },
       }),
       ...(tls && { tls }),
-      ...readApplication(plain, tls, onFault),
+      ...(http2 && { http2 }),
+      /** Read when asked for: facts are not made of it, and a capture may hold very many. */
+      get http1() {
+        return http2 ? undefined : (http1 ??= readHttp1If(plain));
+      },
       faults,
     },
     client: plain.client,
@@ -94,18 +100,24 @@ function readProxyHeader(client: ByteStream, onFault: OnFault) {
   }
 }
 
-function readApplication(
-  plain: { readonly client: PlainStream; readonly server: PlainStream },
+interface Plain {
+  readonly client: PlainStream;
+  readonly server: PlainStream;
+}
+
+function readHttp2If(
+  plain: Plain,
   tls: TlsSession | undefined,
   onFault: OnFault,
-): { http2?: Http2Connection; http1?: Http1Message[] } {
-  const head = plain.client.head(PREFACE_START.length);
+): Http2Connection | undefined {
   const isHttp2 =
-    head.equals(PREFACE_START) ||
+    plain.client.head(PREFACE_START.length).equals(PREFACE_START) ||
     (tls?.alpn === 'h2' && plain.client.length + plain.server.length > 0);
-  if (isHttp2) return { http2: readHttp2(plain.client, plain.server, onFault) };
-  if (beginsHttp1(head)) return { http1: readHttp1(plain.client, plain.server) };
-  return {};
+  return isHttp2 ? readHttp2(plain.client, plain.server, onFault) : undefined;
+}
+
+function readHttp1If({ client, server }: Plain): Http1Message[] | undefined {
+  return beginsHttp1(client.head(PREFACE_START.length)) ? readHttp1(client, server) : undefined;
 }
 
 /** DNS over TCP: messages with their length before them. */
