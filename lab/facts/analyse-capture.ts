@@ -7,7 +7,7 @@ import { describeConnection, unixNs } from './describe-connection.ts';
 import { describeInterface, describePlaces, findProblems } from './describe-run.ts';
 import type { Dissection } from './dissect/dissect.ts';
 import type { Conversation, DissectedCapture, DissectedInterface } from './dissect/types.ts';
-import { FRAME_META } from './dissect/frame-table.ts';
+import { FRAME_META } from './dissect/frame-meta.ts';
 import type { EvidenceFiles } from './evidence-files.ts';
 import type { CanaryFacts, Connection, InterfaceFacts, Problem, RunFacts } from './facts.ts';
 import { FACTS_SCHEMA } from './facts.ts';

@@ -1,5 +1,6 @@
 import { joinAddress } from './address.ts';
-import { FRAME_META, type FrameTable } from './dissect/frame-table.ts';
+import { FRAME_META } from './dissect/frame-meta.ts';
+import type { FrameTable } from './dissect/frame-table.ts';
 import type { DissectedInterface } from './dissect/types.ts';
 import { LISTED_FRAMES, type Direction, type HalfFlow } from './half-flow.ts';
 

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { PcapngReader } from '../capture/pcapng-read.ts';
 import { joinAddress } from './address.ts';
-import { FRAME_META, type FrameTable } from './dissect/frame-table.ts';
+import { FRAME_META } from './dissect/frame-meta.ts';
+import type { FrameTable } from './dissect/frame-table.ts';
 import { InterfaceReader } from './dissect/interface-reader.ts';
 import type { Sighting } from './facts.ts';
 

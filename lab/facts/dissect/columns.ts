@@ -1,7 +1,8 @@
 import { isIPv4 } from 'node:net';
 import { describeLayers } from './describe-frame.ts';
 import type { Dissection } from './dissect.ts';
-import { FRAME_META, type FrameTable } from './frame-table.ts';
+import { FRAME_META } from './frame-meta.ts';
+import type { FrameTable } from './frame-table.ts';
 import { headerOf } from './http2-streams.ts';
 import type { StreamSegments } from './segments.ts';
 import type { Connection, Conversation, DissectedInterface, Http2Frame, TlsHalf } from './types.ts';

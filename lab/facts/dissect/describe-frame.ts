@@ -12,7 +12,8 @@ import {
 } from '../../../dataplane/wire/overlay.ts';
 import { emptyTcpHeader, readTcp } from '../../../dataplane/wire/tcp.ts';
 import { emptyUdpHeader, readUdp } from '../../../dataplane/wire/udp.ts';
-import { FRAME_META, type FrameTable } from './frame-table.ts';
+import { FRAME_META } from './frame-meta.ts';
+import type { FrameTable } from './frame-table.ts';
 import { linkPayload, overlayOfPort } from './link-layer.ts';
 import type { Frame, Layer } from './types.ts';
 

@@ -1,5 +1,6 @@
 import type { InterfaceReader } from './interface-reader.ts';
-import { FRAME_META, type FrameTable } from './frame-table.ts';
+import { FRAME_META } from './frame-meta.ts';
+import type { FrameTable } from './frame-table.ts';
 import { describeLayers } from './describe-frame.ts';
 import { reassemble } from './reassembly.ts';
 import type { TcpHalf } from './tcp-half.ts';

@@ -1,17 +1,7 @@
 import { formatIpv4, formatIpv6 } from '../../../dataplane/wire/ip-address.ts';
+import { FRAME_META } from './frame-meta.ts';
 import { describeFrame } from './describe-frame.ts';
 import type { Frame } from './types.ts';
-
-/** Bits of `meta`. */
-export const FRAME_META = {
-  in: 1,
-  out: 2,
-  ipv6: 4,
-  fragment: 8,
-  encapsulated: 16,
-  clipped: 32,
-  malformed: 64,
-} as const;
 
 const INITIAL_ROWS = 1024;
 

@@ -13,7 +13,8 @@ import {
 import { emptyTcpHeader, readTcp } from '../../../dataplane/wire/tcp.ts';
 import { emptyUdpHeader, readUdp } from '../../../dataplane/wire/udp.ts';
 import { DnsPairs } from './dns-pairs.ts';
-import { FRAME_META, FrameTable } from './frame-table.ts';
+import { FRAME_META } from './frame-meta.ts';
+import { FrameTable } from './frame-table.ts';
 import { linkPayload, overlayOfPort, type LinkPayload } from './link-layer.ts';
 import { TcpTracker } from './tcp-tracker.ts';
 import type { DissectFault, IcmpSighting } from './types.ts';

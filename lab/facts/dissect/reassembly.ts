@@ -1,4 +1,5 @@
-import { FRAME_META, type FrameTable } from './frame-table.ts';
+import { FRAME_META } from './frame-meta.ts';
+import type { FrameTable } from './frame-table.ts';
 import { StreamSegments } from './segments.ts';
 import type { TcpHalf } from './tcp-half.ts';
 import type { StreamRange } from './types.ts';

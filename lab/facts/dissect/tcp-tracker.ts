@@ -1,6 +1,7 @@
 import { TCP_FLAG } from '../../../dataplane/wire/tcp.ts';
 import { FlowTable } from './flow-table.ts';
-import { FRAME_META, type FrameTable } from './frame-table.ts';
+import { FRAME_META } from './frame-meta.ts';
+import type { FrameTable } from './frame-table.ts';
 import { TcpHalf } from './tcp-half.ts';
 
 /** Both directions of a connection; `client` sent the SYN, or else has the higher port. */
