@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { CAPTURE_FILES } from '../../lab/capture/layout.ts';
 import type { RunFacts, Sighting } from '../../lab/facts/facts.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
@@ -140,7 +140,7 @@ interface Flow {
 }
 
 /** Every flow of tshark's is half of one of ours: frames, bytes, first TTL; and nothing is left over. */
-function compareFlows(t: Tap, place: string, sightings: readonly Sighting[], text: string): void {
+function compareFlows(t: Test, place: string, sightings: readonly Sighting[], text: string): void {
   const flows = new Map<string, Flow>();
   for (const row of rowsOf(text)) {
     const [source, sourcePort, destination, destinationPort, ttl = '', length] = row;
@@ -168,7 +168,7 @@ function compareFlows(t: Tap, place: string, sightings: readonly Sighting[], tex
 }
 
 /** CONNECT by CONNECT: streams, authorities, statuses, and the cipher of the tunnel. */
-function compareStreams(t: Tap, facts: RunFacts, text: string): void {
+function compareStreams(t: Test, facts: RunFacts, text: string): void {
   const tunnel = facts.connections.find(
     ({ tls, sightings }) => tls?.state === 'decrypted' && sightings[0]?.netns === 'sleep.demo',
   );
@@ -190,5 +190,3 @@ function rowsOf(text: string): readonly (readonly string[])[] {
     .filter((line) => line !== '')
     .map((line) => line.split('\t'));
 }
-
-type Tap = typeof t;
