@@ -125,8 +125,9 @@ async function removeIfNothing(directory: string): Promise<void> {
 
 function isDiskFault(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
-  const { code, reason } = error as { readonly code?: unknown; readonly reason?: unknown };
-  return DISK_FAULTS.some((fault) => fault === code || fault === reason);
+  // A fault of the recorder has come through two processes: only its text tells.
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  return DISK_FAULTS.some((fault) => fault === code || String(message).startsWith(`${fault}:`));
 }
 
 function badResults(root: string, why: string, cause?: unknown): ResultsError {
