@@ -59,8 +59,13 @@ export class ConnectionPool implements HbonePool {
       const connection = this.#checkOut(place);
       if (connection !== undefined) return connection.connect(request);
       // Waiters look again: the new connection may have room for them or be full already.
-      if (place.attempt !== undefined) await place.attempt;
-      else await this.#grow(key, name, place);
+      if (place.attempt !== undefined) {
+        await place.attempt;
+        continue;
+      }
+      const made = await this.#grow(key, name, place);
+      // A peer that greets and leaves would be dialled for ever: its refusal is the answer.
+      if (!made.isUsable && !this.#isDraining) return made.connect(request);
     }
   }
 
@@ -111,17 +116,21 @@ export class ConnectionPool implements HbonePool {
     return undefined;
   }
 
-  async #grow(key: HbonePoolKey, name: string, place: Place): Promise<void> {
+  async #grow(key: HbonePoolKey, name: string, place: Place): Promise<ClientConnection> {
     const making = this.#make(key, this.#abort.signal);
     place.attempt = making.catch(() => undefined);
     this.#attempts++;
     try {
       const connection = await making;
-      if (this.#isDraining) return connection.close();
+      if (this.#isDraining) {
+        connection.close();
+        return connection;
+      }
       this.#connections.add(connection);
       place.available.add(connection);
       this.#touch(place, connection);
       void connection.closed.then(() => this.#forget(name, place, connection));
+      return connection;
     } finally {
       this.#attempts--;
       place.attempt = undefined;

@@ -69,7 +69,8 @@ export async function runHandshake(
   try {
     return await running.result;
   } catch (error) {
-    closeAfterAlert(socket);
+    if (running.hasPeerLeft) socket.close();
+    else closeAfterAlert(socket);
     throw error;
   }
 }
@@ -94,6 +95,8 @@ const SENTINEL = Buffer.from('hand-over');
 
 class Handshake implements SlotHandler {
   readonly result: Promise<HandshakeResult>;
+  /** The peer sent FIN: nothing more comes that an early close could cut off. */
+  hasPeerLeft = false;
   readonly #socket: TcpSocket;
   readonly #options: HandshakeOptions;
   readonly #tls: tls.TLSSocket;
@@ -173,6 +176,7 @@ class Handshake implements SlotHandler {
   }
 
   onEnd(): void {
+    this.hasPeerLeft = true;
     this.#fail(new TlsHandshakeError('peer closed the connection'));
   }
 

@@ -3,15 +3,15 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2, createSecureServer, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { connect as connectTcp, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
-import type { HboneStream } from '../../dataplane/hbone/api.ts';
+import type { DataPath, HboneStream } from '../../dataplane/hbone/api.ts';
 import { createDataPath } from '../../dataplane/hbone/data-path.ts';
-import { FRAME_TYPE, HTTP2_CODE, encodeFrame } from '../../dataplane/wire/http2.ts';
+import { FRAME_TYPE, HTTP2_CODE, encodeFrame, encodeSettings } from '../../dataplane/wire/http2.ts';
 import {
   CA,
   CLIENT,
@@ -28,14 +28,14 @@ import { dialRaw, listenRaw, type RawPeer } from '../fixtures/hbone/raw-peer.ts'
 const FOREIGN = credentialsFor(CA, 'spiffe://other.domain/ns/default/sa/client');
 
 async function withServer(
-  body: (server: HboneServer, appPort: number) => Promise<void>,
+  body: (server: HboneServer, appPort: number, path: DataPath) => Promise<void>,
   options: Parameters<typeof startHboneServer>[1] = {},
 ): Promise<void> {
   const app = await startApp((socket) => void socket.pipe(socket));
   const path = createDataPath();
   const server = startHboneServer(path, options);
   try {
-    await body(server, app.port);
+    await body(server, app.port, path);
   } finally {
     path[Symbol.dispose]();
     app.server.close();
@@ -467,3 +467,42 @@ interface Counts {
   readonly keyUpdatesSent: number;
   readonly keyUpdatesReceived: number;
 }
+
+t.test('client dials a peer that greets and leaves once for each request', async (t) => {
+  let dialled = 0;
+  const { server, port } = await listenRaw(SERVER, (peer) => {
+    dialled++;
+    // In one record, so that the client has read both when it could send.
+    const goaway = encodeFrame(FRAME_TYPE.goaway, 0, 0, Buffer.alloc(8));
+    peer.socket.end(Buffer.concat([encodeSettings([]), goaway]));
+  });
+  const path = createDataPath();
+  const pool = makePool(path);
+  const request = { authority: '10.77.0.2:8080', headers: [] };
+  const connecting = Array.from({ length: 3 }, () => pool.connect(keyTo(port), request));
+  const limit = AbortSignal.timeout(5_000);
+  const outcomes = await Promise.race([Promise.allSettled(connecting), once(limit, 'abort')]);
+  t.match(outcomes, Array(3).fill({ status: 'rejected', reason: { name: 'HboneClosedError' } }));
+  t.ok(dialled >= 1 && dialled <= 3, `dialled ${dialled} times`);
+  await until(() => pool.connectionCount === 0 && path.openDescriptors === 0);
+  pool[Symbol.dispose]();
+  path[Symbol.dispose]();
+  server.close();
+});
+
+t.test('server lets go at once of a client that leaves before its handshake', (t) =>
+  withServer(async (server, _appPort, path) => {
+    const idle = path.openDescriptors;
+    for (const bytes of ['', '16', '160301000501000001ff']) {
+      const socket = connectTcp({ port: server.port, host: '127.0.0.1' });
+      socket.end(Buffer.from(bytes, 'hex'));
+      socket.resume();
+      const startMs = performance.now();
+      await once(socket, 'close');
+      await until(() => path.openDescriptors === idle);
+      t.ok(performance.now() - startMs < 450, `after "${bytes}"`);
+    }
+    await until(() => server.refusals.length === 3);
+    t.match(server.refusals, Array(3).fill({ name: 'TlsHandshakeError' }));
+  }),
+);
