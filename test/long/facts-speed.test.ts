@@ -84,7 +84,7 @@ t.test(
 );
 
 async function record(dir: string): Promise<void> {
-  const plan = planLab(await loadTopology(TOPOLOGY), { lab: `t${process.pid}speed` });
+  const plan = planLab(loadTopology(TOPOLOGY), { lab: `t${process.pid}speed` });
   await using lab = await createLab(plan);
   await lab.startCapture(dir);
   const request = { from: 'sleep', to: 'http://httpbin.demo:8000/get', count: 1 };
