@@ -1,20 +1,18 @@
 import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
 import { splitAddress } from './address.ts';
 import { beganWithin, inUseAt } from './connection-index.ts';
-import type { Connection, ConnectStream, Path, Sighting } from './facts.ts';
+import type { Connection, ConnectStream, Path } from './facts.ts';
 import { PathBuilder } from './path-builder.ts';
 import type { RequestResult } from './request.ts';
 import type { StitchContext } from './stitch-context.ts';
 import { servedAt, wantedOf } from './stitch-context.ts';
+import { isMarked, type Step } from './stitch-step.ts';
+import { stepWithoutRecord } from './stitch-without-records.ts';
 
 /** Ports on which a ztunnel listens in a pod's netns (facts: ztunnel §1.1). */
 const PROXY_PORTS = new Set([15001, 15006, 15008]);
 /** Listener behind each kind of record. */
 const LISTENERS = { outbound: 15001, 'inbound-passthrough': 15006, inbound: 15008 } as const;
-/** Mark of every socket of a ztunnel, 0x539/0xfff (facts: redirect §2.1). */
-const PROXY_MARK = 0x539;
-const MARK_MASK = 0xfff;
-
 /** A path cannot be longer than this; a longer one is a loop in the evidence. */
 const MAX_LEGS = 16;
 
@@ -37,12 +35,6 @@ export function stitchPath(request: RequestResult, context: StitchContext): Path
     step = isProxied ? nextStep(step, record, path, context) : undefined;
   }
   return path.build();
-}
-
-interface Step {
-  readonly connection: Connection;
-  /** Set when the connection is a tunnel: the stream that carries this request. */
-  readonly stream?: ConnectStream;
 }
 
 function firstStep(
@@ -101,10 +93,6 @@ function looksProxied(connection: Connection, context: StitchContext): boolean {
   return (
     PROXY_PORTS.has(splitAddress(servedAt(connection, context)).port) || isMarked(last.replyMarks)
   );
-}
-
-function isMarked(marks: Sighting['marks']): boolean {
-  return marks.some((mark) => (mark & MARK_MASK) === PROXY_MARK);
 }
 
 /** The record of the proxy that accepted this connection (or this stream of it). */
@@ -263,76 +251,4 @@ function stepToFailure(
       `to reach ${record.originalDestination} while record ${record.id} was open`,
   );
   return { connection };
-}
-
-/** A foreign proxy writes no leg records: the CONNECT header or the canary has to join. */
-function stepWithoutRecord(
-  { connection, stream }: Step,
-  path: PathBuilder,
-  context: StitchContext,
-): Step | undefined {
-  if (stream?.status !== undefined && stream.status !== 200) {
-    path.fails(`CONNECT was answered ${stream.status}`);
-    return undefined;
-  }
-  const last = connection.sightings.at(-1);
-  if (last === undefined) return undefined;
-  const begun = context.connections.beginningIn(last.netns);
-  if (stream === undefined) {
-    const tunnels = begun.flatMap((each) =>
-      (each.tls?.streams ?? [])
-        .filter((candidate) => candidate.forwardedFor === last.client)
-        .filter((candidate) => isDuring(candidate, connection))
-        .map((candidate) => ({ connection: each, stream: candidate })),
-    );
-    const [tunnel] = tunnels;
-    if (tunnels.length === 1 && tunnel !== undefined) {
-      path.join(
-        'forwarded-header',
-        `leg ${path.legCount} → leg ${path.legCount + 1}: CONNECT of stream ` +
-          `${tunnel.stream.stream} says for=${last.client}`,
-      );
-      return tunnel;
-    }
-  }
-  return stepByCanary({ connection, stream }, begun, path, context);
-}
-
-function isDuring(stream: ConnectStream, connection: Connection): boolean {
-  const started = BigInt(stream.startedNs);
-  return started >= BigInt(connection.startedNs) && started <= BigInt(connection.endedNs);
-}
-
-function stepByCanary(
-  { connection, stream }: Step,
-  begun: readonly Connection[],
-  path: PathBuilder,
-  context: StitchContext,
-): Step | undefined {
-  const canary = path.request.canary;
-  const since = BigInt(stream?.startedNs ?? connection.startedNs);
-  const carriers = begun.filter(
-    (each) =>
-      each !== connection &&
-      BigInt(each.startedNs) >= since &&
-      BigInt(each.startedNs) <= BigInt(path.request.endedNs) &&
-      isMarked(each.sightings[0]?.marks ?? []) &&
-      context.canariesOn(each).has(canary),
-  );
-  const arrived = stream === undefined || context.canariesIn(connection, stream.stream).has(canary);
-  const [carrier] = carriers;
-  if (carriers.length !== 1 || carrier === undefined || !arrived) {
-    const netns = connection.sightings.at(-1)?.netns ?? '';
-    path.lacks(
-      `no leg record for ${connection.client} in ${netns}, and its canary is on ` +
-        `${carriers.length} of the proxy's connections there`,
-    );
-    return undefined;
-  }
-  path.join(
-    'canary',
-    `leg ${path.legCount} → leg ${path.legCount + 1}: the only connection of the proxy that ` +
-      `carries the canary`,
-  );
-  return { connection: carrier };
 }
