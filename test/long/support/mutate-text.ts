@@ -26,7 +26,18 @@ const NUMBERS = [
   '-.inf',
   '1.5',
 ];
-const ODD_CHARACTERS = ['\0', '\u001b', '\r', '\t', '\u0085', '\u2028', '\ufeff', '\ud800', '\u{1f600}', 'ü'];
+const ODD_CHARACTERS = [
+  '\0',
+  '\u001b',
+  '\r',
+  '\t',
+  '\u0085',
+  '\u2028',
+  '\ufeff',
+  '\ud800',
+  '\u{1f600}',
+  'ü',
+];
 
 type TextChange = (text: string, random: Random, context: TextContext) => string;
 
@@ -72,7 +83,11 @@ const insertWord: TextChange = (text, random, { dictionary }) => {
 };
 
 /** Start and end of the word that is at or after a random place. */
-function wordAt(text: string, random: Random, pattern: RegExp): readonly [number, number] | undefined {
+function wordAt(
+  text: string,
+  random: Random,
+  pattern: RegExp,
+): readonly [number, number] | undefined {
   const from = random.below(text.length);
   pattern.lastIndex = from;
   const found = pattern.exec(text);

@@ -62,7 +62,8 @@ const setNumber: ByteChange = (bytes, random) => {
   if (bytes.length < width) return bytes;
   const at = random.below(bytes.length - width + 1);
   const most = 2 ** (8 * width) - 1;
-  if (random.once(4)) bytes.writeUIntLE(oddNumber(random, bytes.readUIntLE(at, width), most), at, width);
+  if (random.once(4))
+    bytes.writeUIntLE(oddNumber(random, bytes.readUIntLE(at, width), most), at, width);
   else bytes.writeUIntBE(oddNumber(random, bytes.readUIntBE(at, width), most), at, width);
   return bytes;
 };
@@ -95,13 +96,7 @@ const exchange: ByteChange = (bytes, random) => {
   if (b + d > bytes.length) return bytes;
   const [before, first, between] = [bytes.subarray(0, a), bytes.subarray(a, b), b + c];
   const second = bytes.subarray(between, b + d);
-  return Buffer.concat([
-    before,
-    second,
-    bytes.subarray(b, between),
-    first,
-    bytes.subarray(b + d),
-  ]);
+  return Buffer.concat([before, second, bytes.subarray(b, between), first, bytes.subarray(b + d)]);
 };
 
 const splice: ByteChange = (bytes, random, { seeds }) => {

@@ -5,13 +5,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { Test } from 'tap';
+import type { TAP, Test } from 'tap';
 import type { CampaignResult } from './campaign.ts';
 
 const CHILD = join(import.meta.dirname, 'campaign-child.ts');
 /** A child that feeds the same input for that long hangs. */
 const STALL_MS = 30_000;
 const LOOK_MS = 1_000;
+const CAMPAIGN_MS = 50 * 60_000;
 const HEAP_MB = 256;
 /** Growth of collected memory from a tenth of the inputs to the end. */
 const MAX_GROWTH_MB = 64;
@@ -22,27 +23,40 @@ export interface CampaignPlan {
   readonly module: string;
   readonly target: string;
   readonly count: number;
+  /** First input: a long campaign may run in several children. */
+  readonly from?: number;
   /** Least and greatest share of mutated inputs that may be accepted, when the mutator is any use. */
   readonly accepted?: readonly [least: number, most: number];
 }
 
 /** Seed of this run: `FUZZ_SEED`, or a new one. */
-export function campaignSeed(): number {
+function campaignSeed(): number {
   return Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
 }
 
 /** Inputs for a campaign that wants `count`: `FUZZ_COUNT` where that is set. */
-export function campaignCount(count: number): number {
+function campaignCount(count: number): number {
   return Number(process.env['FUZZ_COUNT'] ?? count);
 }
 
+/** Runs the campaigns two at a time, as test machines have two cores, each as a test of its own. */
+export function holdCampaigns(t: TAP, plans: readonly CampaignPlan[]): void {
+  t.jobs = 2;
+  for (const plan of plans) {
+    const first = plan.from === undefined ? '' : `, from ${plan.from}`;
+    const name = `${plan.target} bears ${campaignCount(plan.count)} mutated inputs${first}`;
+    t.test(name, { buffered: true, timeout: CAMPAIGN_MS }, (t) => holdCampaign(t, plan));
+  }
+}
+
 /** Runs one campaign in a child process and asserts what must hold of any module. */
-export async function holdCampaign(t: Test, plan: CampaignPlan): Promise<void> {
+async function holdCampaign(t: Test, plan: CampaignPlan): Promise<void> {
   const seed = campaignSeed();
   const count = campaignCount(plan.count);
   const { result, end } = await runChild(plan, seed, count);
   const again = `FUZZ_SEED=${seed}`;
-  if (!t.ok(result, `${plan.target}: the child ends by itself (${end}; ${again})`) || !result) return;
+  if (!t.ok(result, `${plan.target}: the child ends by itself (${end}; ${again})`) || !result)
+    return;
   t.comment(describeResult(result));
   for (const { index, error, input } of result.faults) {
     t.fail(`${plan.target}: input ${index} of ${again}`, { error, input });
@@ -81,7 +95,7 @@ async function runChild(plan: CampaignPlan, seed: number, count: number): Promis
   const dir = mkdtempSync(join(tmpdir(), 'ambient-lab-fuzz-'));
   const progress = join(dir, 'progress');
   const node = ['--import=tsx', '--expose-gc', `--max-old-space-size=${HEAP_MB}`];
-  const from = process.env['FUZZ_FROM'] ?? '0';
+  const from = String(Number(process.env['FUZZ_FROM'] ?? 0) + (plan.from ?? 0));
   const args = [plan.module, plan.target, String(seed), from, String(count), progress];
   const child = spawn(process.execPath, [...node, CHILD, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
