@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { type Finished, runProgram, type RunOptions } from '../../../lab/hosts/run.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
-const CLI = join(ROOT, 'build', 'programs', 'cli.mjs');
+const PROGRAMS = process.env['AMBIENT_LAB_PROGRAMS'] ?? join(ROOT, 'build', 'programs');
+const CLI = join(PROGRAMS, 'cli.mjs');
 
-/** Runs the command line as the bin does, from the project's folder. */
+/** Runs the command line as the bin does; `AMBIENT_LAB_PROGRAMS` names another build of it. */
 export function command(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   return runProgram([process.execPath, CLI, ...args], { timeoutMs: 60_000, ...options });
 }

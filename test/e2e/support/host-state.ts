@@ -13,6 +13,8 @@ export interface HostState {
   readonly mounts: readonly string[];
   readonly netnsNames: readonly string[];
   readonly etc: readonly string[];
+  /** Names in /run and /run/lock; those of labs, which come and go beside each other, aside. */
+  readonly run: readonly string[];
 }
 
 /** Counters, and files that reading changes or refuses. */
@@ -34,6 +36,7 @@ export function readHostState(): HostState {
     mounts: lines(readFileSync('/proc/self/mountinfo', 'utf8')),
     netnsNames: list('/run/netns'),
     etc: readTree('/etc'),
+    run: [...list('/run').filter((name) => name !== 'ambient-lab'), ...list('/run/lock')],
   };
 }
 
