@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CAPTURE_FILES } from '../capture/layout.ts';
+import { PcapngError } from '../capture/pcapng.ts';
 import type { Plan } from '../plan/plan.ts';
 import { analyseCapture } from './analyse-capture.ts';
 import { dissect, type Dissection } from './dissect/dissect.ts';
@@ -70,7 +71,8 @@ async function readWhole(path: string): Promise<Buffer> {
 function dissectAll({ buffers, problems }: InterfaceFiles, keyLog: string): Dissection {
   try {
     return dissect(buffers, keyLog);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof PcapngError)) throw error;
     const whole = buffers.filter((buffer) => isWhole(buffer, problems));
     return dissect(whole, keyLog);
   }
@@ -81,7 +83,8 @@ function isWhole(buffer: Buffer, problems: Problem[]): boolean {
     dissect([buffer]);
     return true;
   } catch (error) {
-    const text = `whole capture files: ${(error as Error).message}`;
+    if (!(error instanceof PcapngError)) throw error;
+    const text = `whole capture files: ${error.message}`;
     problems.push({ kind: 'unreadable-file', text });
     return false;
   }

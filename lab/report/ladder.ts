@@ -62,9 +62,10 @@ function renderPath(facts: RunFacts, path: Path, options: LadderOptions): readon
   const widths = columnWidths(facts, path);
   const legs = path.legs.flatMap((_, index) => renderLeg(facts, path, index, widths, options));
   const failure = path.failure === undefined ? [] : [`    the proxy ended it: ${path.failure}`];
-  const missing = path.missing.flatMap((text) =>
-    wrap(` ?  not joined: ${text}`, options.width, '    '),
-  );
+  const missing = path.missing.flatMap((text) => {
+    const [first = '', ...rest] = wrap(`not joined: ${text}`, options.width - 4, '    ');
+    return [` ${styled('?', 'yellow', options)}  ${first}`, ...rest];
+  });
   return [...legs, ...failure, ...missing, ...renderEvidence(path, options)];
 }
 
