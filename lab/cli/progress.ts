@@ -53,13 +53,21 @@ function plainLine(output: Output, progress: Progress): void {
 }
 
 async function followLive<T>(build: (onProgress: (p: Progress) => void) => Promise<T>): Promise<T> {
-  const steps = new Map(STEPS.map((step) => [step, createDeferred<string>()]));
+  const steps = new Map(STEPS.map((step) => [step, createDeferred<string | undefined>()]));
+  const open = new Set(STEPS);
   const built = build((progress) => {
-    if (progress.state === 'done') steps.get(progress.step)?.resolve(progress.text);
+    if (progress.state !== 'done') return;
+    steps.get(progress.step)?.resolve(progress.text);
+    open.delete(progress.step);
   });
   built.then(
     () => steps.forEach((step) => step.resolve('')),
-    (error: unknown) => steps.forEach((step) => step.reject(error)),
+    (error: unknown) => {
+      // The fault belongs to the step that was under way; those after it never came.
+      const [first, ...others] = open;
+      for (const step of others) steps.get(step)?.resolve(undefined);
+      if (first !== undefined) steps.get(first)?.reject(error);
+    },
   );
   const list = new Listr(
     STEPS.map((step) => taskFor(step, steps.get(step)?.promise)),
@@ -80,11 +88,12 @@ async function followLive<T>(build: (onProgress: (p: Progress) => void) => Promi
   return built;
 }
 
-function taskFor(step: ProgressStep, done: Promise<string> | undefined): ListrTask {
+function taskFor(step: ProgressStep, done: Promise<string | undefined> | undefined): ListrTask {
   return {
     title: TITLES[step],
     task: async (_context, task) => {
       const text = await done;
+      if (text === undefined) return task.skip(TITLES[step]);
       task.title = text ? `${TITLES[step]}: ${text}` : TITLES[step];
     },
   };

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { listLabs } from '../../../lab/world/client.ts';
 import { command } from './command.ts';
-import { namespaceOf, namespacesInUse } from './host-state.ts';
+import { namespaceOf } from './host-state.ts';
 import { eventually } from './lab.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
@@ -70,6 +70,7 @@ export async function killDuringRun(
   await sleep(moment.share * lengths[moment.phase]);
   const pids = await untilThere(victim, run);
   const spaces = spacesOf(lab);
+  const bornBefore = bootTicks();
   const phase = phaseOf(run);
   for (const pid of pids) kill(pid);
   const [code, signal] = await run.exited;
@@ -80,7 +81,11 @@ export async function killDuringRun(
   else t.ok(isExpected(code, victim, phase), `${what}, ${lastLine(run.stderr())}`);
   t.ok(agrees(run, code), `${what}: the results say the same`);
   t.notMatch(run.stderr(), /\n\s+at /, `${what}: no stack is shown`);
-  t.same(await eventually(async () => leftOf(lab, spaces), isEmpty, 3_000), [], `${what}: no rest`);
+  t.same(
+    await eventually(async () => leftOf(lab, spaces, bornBefore), isEmpty, 3_000),
+    [],
+    `${what}: no rest`,
+  );
   const gc = await command(['gc']);
   t.equal(gc.exitCode, 0, `${what}: gc`);
   t.notOk(
@@ -190,13 +195,26 @@ function spacesOf(lab: string): ReadonlySet<string> {
   return new Set(all.filter((one) => one !== undefined && !own.has(one)) as string[]);
 }
 
-function leftOf(lab: string, spaces: ReadonlySet<string>): string[] {
-  const used = [...namespacesInUse('pid').keys(), ...namespacesInUse('net').keys()];
-  const named = pids().filter((pid) => names(pid, lab));
-  return [
-    ...used.filter((one) => spaces.has(one)),
-    ...named.map((pid) => `${pid} ${textOf(pid, 'cmdline')}`),
-  ];
+/**
+ * Processes of the lab: by name, or older than `bornBefore` in one of its namespaces. The kernel
+ * gives the number of a freed namespace to the next one made, so younger ones may be another lab's.
+ */
+function leftOf(lab: string, spaces: ReadonlySet<string>, bornBefore: number): string[] {
+  const isInside = (pid: number): boolean =>
+    [namespaceOf(pid, 'pid'), namespaceOf(pid, 'net')].some((one) => spaces.has(one ?? ''));
+  return pids()
+    .filter((pid) => names(pid, lab) || (isInside(pid) && bornAt(pid) <= bornBefore))
+    .map((pid) => `${pid} ${textOf(pid, 'cmdline')}`);
+}
+
+/** Start of a process in ticks of 10 ms since boot: proc(5), `stat`, field 22. */
+function bornAt(pid: number): number {
+  const stat = textOf(pid, 'stat');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? Infinity);
+}
+
+function bootTicks(): number {
+  return Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 100;
 }
 
 function names(pid: number, lab: string): boolean {
@@ -225,7 +243,7 @@ function entriesOf(directory: string): string[] {
   }
 }
 
-function textOf(pid: number, file: 'cmdline' | 'comm'): string {
+function textOf(pid: number, file: 'cmdline' | 'comm' | 'stat'): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ').trim();
   } catch {
