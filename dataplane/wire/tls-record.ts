@@ -47,7 +47,12 @@ export class RecordProtection {
     const end = record.length - TAG_BYTES;
     if (end < 6) return undefined;
     const cipher = this.suite.cipher as CipherGCMTypes;
-    const decipher = createDecipheriv(cipher, this.#keys.key, this.#nextNonce(), TAG_OPTIONS);
+    const decipher = createDecipheriv(
+      cipher,
+      this.#keys.key,
+      recordNonce(this.#nonce, this.#keys.iv, this.#sequence),
+      TAG_OPTIONS,
+    );
     decipher.setAAD(record.subarray(0, 5), AAD_OPTIONS);
     decipher.setAuthTag(record.subarray(end));
     const plain = decipher.update(record.subarray(5, end));
@@ -67,7 +72,7 @@ export class RecordProtection {
     const cipher = createCipheriv(
       this.suite.cipher as CipherGCMTypes,
       this.#keys.key,
-      this.#nextNonce(),
+      recordNonce(this.#nonce, this.#keys.iv, this.#sequence),
       TAG_OPTIONS,
     );
     cipher.setAAD(header, AAD_OPTIONS);
@@ -75,16 +80,15 @@ export class RecordProtection {
     this.#sequence++;
     return Buffer.concat([header, ...body, cipher.getAuthTag()]);
   }
+}
 
-  /** The IV with the record count mixed in (RFC 8446 section 5.3). */
-  #nextNonce(): Buffer {
-    this.#nonce.set(this.#keys.iv);
-    const low = this.#sequence >>> 0;
-    const high = Math.floor(this.#sequence / 0x1_0000_0000);
-    this.#nonce.writeInt32BE(this.#nonce.readInt32BE(4) ^ high, 4);
-    this.#nonce.writeInt32BE(this.#nonce.readInt32BE(8) ^ low, 8);
-    return this.#nonce;
-  }
+/** Writes to `nonce` the IV with the count of records mixed in (RFC 8446 section 5.3). */
+export function recordNonce(nonce: Buffer, iv: Uint8Array, sequence: number): Buffer {
+  nonce.set(iv);
+  const high = Math.floor(sequence / 0x1_0000_0000);
+  nonce.writeInt32BE(nonce.readInt32BE(4) ^ high, 4);
+  nonce.writeInt32BE(nonce.readInt32BE(8) ^ (sequence >>> 0), 8);
+  return nonce;
 }
 
 const TAG_OPTIONS = { authTagLength: TAG_BYTES };

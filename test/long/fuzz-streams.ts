@@ -8,7 +8,7 @@ import { TLS13_SUITES } from '../../dataplane/wire/tls.ts';
 import { RecordProtection } from '../../dataplane/wire/tls-record.ts';
 import { PcapngReader } from '../../lab/capture/pcapng-read.ts';
 import { encodePacket, encodePcapngHead } from '../../lab/capture/pcapng-write.ts';
-import { columnLines } from '../../lab/facts/dissect/columns.ts';
+import { columnText } from '../../lab/facts/dissect/columns.ts';
 import { dissect } from '../../lab/facts/dissect/dissect.ts';
 import { HANDSHAKE, captureOf, down, up } from '../unit/support/tcp-frames.ts';
 
@@ -28,7 +28,7 @@ const FAULT = /^Cannot (?!read propert|destructure|access|convert|mix)/;
 export function dissectAll(file: Buffer): boolean {
   const capture = dissect([file]);
   for (const observed of capture.interfaces) {
-    for (const line of columnLines(capture, observed)) void line;
+    void columnText(capture, observed).length;
     for (let row = 0; row < observed.frames.count; row++) {
       void observed.frames.at(observed.frames.numbers[row]!)?.layers;
     }

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { columnLines, COLUMNS } from '../../lab/facts/dissect/columns.ts';
+import { columnText, COLUMNS } from '../../lab/facts/dissect/columns.ts';
 import { dissect, type Dissection } from '../../lab/facts/dissect/dissect.ts';
 
 const exec = promisify(execFile);
@@ -51,11 +51,12 @@ t.before(async () => {
   capture = dissect([readFileSync(file)]);
 });
 
-t.test('columnLines() gives what tshark gives for real traffic', async (t) => {
+t.test('columnText() gives what tshark gives for real traffic', async (t) => {
   const theirs = await tshark(file, 'frame', ...COLUMNS, 'icmp.type');
-  const ours = [...columnLines(capture, capture.interfaces[0]!)].map((line) =>
-    line.slice(0, -1).split('\t'),
-  );
+  const ours = columnText(capture, capture.interfaces[0]!)
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => line.split('\t'));
   t.ok(theirs.length > 150, `${theirs.length} frames`);
   t.equal(ours.length, theirs.length);
   for (const [i, fields] of theirs.entries()) {

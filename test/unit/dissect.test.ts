@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodePacket, encodePcapngHead } from '../../lab/capture/pcapng-write.ts';
 import { PcapngError } from '../../lab/capture/pcapng.ts';
-import { columnLines } from '../../lab/facts/dissect/columns.ts';
+import { columnText } from '../../lab/facts/dissect/columns.ts';
 import { dissect, type Dissection } from '../../lab/facts/dissect/dissect.ts';
 import type { Connection } from '../../lab/facts/dissect/types.ts';
 import {
@@ -34,7 +34,7 @@ const streamText = ({ segments }: Connection['fromClient']): string =>
 /** Our columns of a fixture against those that tshark gave. */
 function compareColumns(t: Test, name: string): Dissection {
   const capture = dissect([readFileSync(join(FIXTURES, `${name}.pcapng`))]);
-  const ours = [...columnLines(capture, capture.interfaces[0]!)].map((line) => line.slice(0, -1));
+  const ours = columnText(capture, capture.interfaces[0]!).split('\n').slice(0, -1);
   const theirs = readFileSync(join(FIXTURES, `${name}.tshark.txt`), 'latin1')
     .split('\n')
     .slice(0, -1);

@@ -4,10 +4,11 @@ import type { Dissection } from './dissect.ts';
 import { FRAME_META } from './frame-meta.ts';
 import type { FrameTable } from './frame-table.ts';
 import { headerOf } from './http2-streams.ts';
+import { LineBuffer } from './line-buffer.ts';
 import type { StreamSegments } from './segments.ts';
 import type { Connection, Conversation, DissectedInterface, Http2Frame, TlsHalf } from './types.ts';
 
-/** Columns of {@link columnLines}, by tshark's names; values that repeat are joined by commas. */
+/** Columns of {@link columnChunks}, by tshark's names; values that repeat are joined by commas. */
 export const COLUMNS = [
   'frame.number',
   'frame.time_epoch',
@@ -28,43 +29,71 @@ export const COLUMNS = [
 ] as const;
 
 /** What is told of a frame beyond its own headers, as text by row; '' where there is nothing. */
-interface StreamColumns {
-  readonly opaqueTypes: string[];
-  readonly contentTypes: string[];
-  readonly http2Types: string[];
-  readonly methods: string[];
-  readonly authorities: string[];
-  readonly statuses: string[];
-}
+type StreamColumns = Readonly<Record<(typeof STREAM_COLUMNS)[number], string[]>>;
+
+const STREAM_COLUMNS = [
+  'opaqueTypes',
+  'contentTypes',
+  'http2Types',
+  'methods',
+  'authorities',
+  'statuses',
+] as const;
 
 /**
  * One line a frame of an interface, columns parted by tabs: what `tshark -T fields` prints for
- * {@link COLUMNS}. Records and HTTP/2 frames stand at the frame that completes them.
+ * {@link COLUMNS}. Records and HTTP/2 frames stand at the frame that completes them. Lines come in
+ * chunks of many, valid until the next is asked for.
  */
-export function* columnLines(capture: Dissection, observed: DissectedInterface): Generator<string> {
+export function* columnChunks(
+  capture: Dissection,
+  observed: DissectedInterface,
+): Generator<Buffer> {
   const { frames } = observed;
   const streams = streamColumns(capture, observed);
+  const columns = STREAM_COLUMNS.map((name) => streams[name]);
   const addresses = new AddressText(frames);
+  const out = new LineBuffer();
+  const baseSeconds = Number(frames.baseNs / 1_000_000_000n);
   for (let row = 0; row < frames.count; row++) {
-    const isTcp = frames.protocols[row] === 6 && frames.connections[row]! >= 0;
-    const tcp = isTcp
-      ? `${frames.sourcePorts[row]}\t${frames.destinationPorts[row]}\t${FLAG_TEXT[frames.tcpFlags[row]!]}\t${frames.payloadBytes[row]}`
-      : '\t\t\t';
-    yield `${frames.numbers[row]}\t${timeText(frames, row)}\t${addresses.of(row)}\t${tcp}\t${streams.opaqueTypes[row]}\t${streams.contentTypes[row]}\t${streams.http2Types[row]}\t${streams.methods[row]}\t${streams.authorities[row]}\t${streams.statuses[row]}\n`;
+    out.decimal(frames.numbers[row]!);
+    out.tab();
+    out.time(baseSeconds, frames.times[row]!);
+    out.tab();
+    out.text(addresses.of(row));
+    writeTcp(out, frames, row);
+    for (const column of columns) {
+      out.tab();
+      if (column[row] !== '') out.text(column[row]!);
+    }
+    if (out.endLine()) yield out.take();
   }
+  yield out.take();
+}
+
+/** All lines of {@link columnChunks} as text. */
+export function columnText(capture: Dissection, observed: DissectedInterface): string {
+  let text = '';
+  for (const chunk of columnChunks(capture, observed)) text += chunk.toString('latin1');
+  return text;
+}
+
+function writeTcp(out: LineBuffer, frames: FrameTable, row: number): void {
+  if (frames.connections[row]! < 0) return out.text('\t\t\t\t');
+  out.tab();
+  out.decimal(frames.sourcePorts[row]!);
+  out.tab();
+  out.decimal(frames.destinationPorts[row]!);
+  out.tab();
+  out.text(FLAG_TEXT[frames.tcpFlags[row]!]!);
+  out.tab();
+  out.decimal(frames.payloadBytes[row]!);
 }
 
 const FLAG_TEXT = Array.from(
   { length: 256 },
   (_, flags) => `0x${flags.toString(16).padStart(4, '0')}`,
 );
-
-function timeText(frames: FrameTable, row: number): string {
-  const ns = frames.times[row]!;
-  const seconds = Math.floor(ns / 1e9);
-  const base = Number(frames.baseNs / 1_000_000_000n);
-  return `${base + seconds}.${String(ns - seconds * 1e9).padStart(9, '0')}`;
-}
 
 function streamColumns(capture: Dissection, observed: DissectedInterface): StreamColumns {
   const empty = (): string[] => new Array<string>(observed.frames.count).fill('');
@@ -78,20 +107,20 @@ function streamColumns(capture: Dissection, observed: DissectedInterface): Strea
   };
   for (const connection of observed.connections) {
     const conversation = capture.conversations[connection.conversation]!;
-    addConversation(columns, observed.frames, connection, conversation);
+    const hasStreams = conversation.tls !== undefined || conversation.http2 !== undefined;
+    if (hasStreams) addConversation(columns, connection, conversation);
   }
   return columns;
 }
 
 function addConversation(
   columns: StreamColumns,
-  frames: FrameTable,
   connection: Connection,
   { tls, http2 }: Conversation,
 ): void {
   const rowsOf = {
-    client: new RowFinder(frames, connection.fromClient.segments),
-    server: new RowFinder(frames, connection.fromServer.segments),
+    client: new RowFinder(connection.fromClient.segments),
+    server: new RowFinder(connection.fromServer.segments),
   };
   for (const side of ['client', 'server'] as const) {
     if (tls) addRecords(columns, rowsOf[side], tls[side], tls.version === 'TLS 1.3');
@@ -138,12 +167,10 @@ function append(column: string[], row: number, text: string): void {
 
 /** Finds the rows of stream positions that ascend, without searching for each anew. */
 class RowFinder {
-  readonly #frames: FrameTable;
   readonly #segments: StreamSegments;
   #near = 0;
 
-  constructor(frames: FrameTable, segments: StreamSegments) {
-    this.#frames = frames;
+  constructor(segments: StreamSegments) {
     this.#segments = segments;
   }
 
@@ -153,13 +180,11 @@ class RowFinder {
 
   /** Row of the frame with the byte at `position`, not below the last asked; -1 in a gap. */
   find(position: number): number {
-    const { starts, lengths, frameNumbers, count } = this.#segments;
+    const { starts, lengths, count } = this.#segments;
     while (this.#near < count && starts[this.#near]! + lengths[this.#near]! <= position)
       this.#near++;
     if (this.#near >= count || starts[this.#near]! > position) return -1;
-    const number = frameNumbers[this.#near]!;
-    // Where the file has one interface, rows and frame numbers go together.
-    return this.#frames.numbers[number - 1] === number ? number - 1 : this.#frames.rowOf(number);
+    return this.#segments.row(this.#near);
   }
 }
 

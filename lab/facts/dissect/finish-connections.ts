@@ -7,53 +7,96 @@ import type { TcpHalf } from './tcp-half.ts';
 import type { TrackedConnection } from './tcp-tracker.ts';
 import type { Connection, ConnectionHalf, Encapsulation, Endpoint } from './types.ts';
 
-/** A connection whose conversation is not known yet. */
-export type OpenConnection = { -readonly [K in keyof Connection]: Connection[K] };
-
 /** Turns what was collected of an interface's connections into their final form. */
 export function finishConnections(reader: InterfaceReader, name: string): OpenConnection[] {
-  return reader.tcp.connections.map((tracked) => finish(reader.table, tracked, name));
+  return reader.tcp.connections.map((tracked) => new OpenConnection(reader.table, tracked, name));
 }
 
-function finish(table: FrameTable, tracked: TrackedConnection, name: string): OpenConnection {
-  const { client, server } = tracked;
-  const clientRow = client.rows[0];
-  const serverRow = server.rows[0];
-  const firstRow = Math.min(clientRow ?? Infinity, serverRow ?? Infinity);
-  const lastRow = Math.max(client.rows.at(-1) ?? -1, server.rows.at(-1) ?? -1);
-  const asked = clientRow === undefined ? undefined : destinationOf(table, clientRow);
-  const answered = serverRow === undefined ? undefined : sourceOf(table, serverRow);
-  const serverEnd = asked ?? answered!;
-  const isAnsweredElsewhere =
-    answered && (answered.address !== serverEnd.address || answered.port !== serverEnd.port);
-  return {
-    index: tracked.index,
-    interface: name,
-    conversation: -1,
-    client: clientRow === undefined ? destinationOf(table, serverRow!) : sourceOf(table, clientRow),
-    server: serverEnd,
-    ...(isAnsweredElsewhere && { repliesFrom: answered }),
-    hasHandshake: client.initialSequence !== undefined && server.initialSequence !== undefined,
-    firstFrame: table.numbers[firstRow]!,
-    lastFrame: table.numbers[lastRow]!,
-    firstNs: table.timeNs(firstRow),
-    lastNs: table.timeNs(lastRow),
-    encapsulation: encapsulationOf(table, firstRow),
-    fromClient: finishHalf(table, client, server),
-    fromServer: finishHalf(table, server, client),
-  };
+/** A connection whose conversation may not be known yet. */
+export class OpenConnection implements Connection {
+  readonly index: number;
+  readonly interface: string;
+  conversation = -1;
+  readonly client: Endpoint;
+  readonly server: Endpoint;
+  readonly repliesFrom: Endpoint | undefined;
+  readonly hasHandshake: boolean;
+  readonly fromClient: ConnectionHalf;
+  readonly fromServer: ConnectionHalf;
+  readonly #table: FrameTable;
+  readonly #firstRow: number;
+  readonly #lastRow: number;
+
+  constructor(table: FrameTable, { index, client, server }: TrackedConnection, name: string) {
+    const clientRow = client.rows[0] ?? -1;
+    const serverRow = server.rows[0] ?? -1;
+    this.#table = table;
+    this.#firstRow =
+      clientRow >= 0 && (serverRow < 0 || clientRow < serverRow) ? clientRow : serverRow;
+    this.#lastRow = Math.max(lastOf(client.rows), lastOf(server.rows));
+    this.index = index;
+    this.interface = name;
+    this.client = clientRow < 0 ? destinationOf(table, serverRow) : sourceOf(table, clientRow);
+    this.server = clientRow < 0 ? sourceOf(table, serverRow) : destinationOf(table, clientRow);
+    this.repliesFrom = serverRow < 0 ? undefined : otherThan(this.server, table, serverRow);
+    this.hasHandshake =
+      client.initialSequence !== undefined && server.initialSequence !== undefined;
+    this.fromClient = finishHalf(table, client, server);
+    this.fromServer = finishHalf(table, server, client);
+  }
+
+  get firstFrame(): number {
+    return this.#table.numbers[this.#firstRow]!;
+  }
+
+  get lastFrame(): number {
+    return this.#table.numbers[this.#lastRow]!;
+  }
+
+  get firstNs(): bigint {
+    return this.#table.timeNs(this.#firstRow);
+  }
+
+  get lastNs(): bigint {
+    return this.#table.timeNs(this.#lastRow);
+  }
+
+  /** Nanoseconds from `baseNs` to the first frame; exact for captures of weeks. */
+  firstNsSince(baseNs: bigint): number {
+    return Number(this.#table.baseNs - baseNs) + this.#table.times[this.#firstRow]!;
+  }
+
+  get encapsulation(): readonly Encapsulation[] {
+    return encapsulationOf(this.#table, this.#firstRow);
+  }
+}
+
+function lastOf(rows: readonly number[]): number {
+  return rows.length > 0 ? rows[rows.length - 1]! : -1;
+}
+
+function otherThan(end: Endpoint, table: FrameTable, row: number): Endpoint | undefined {
+  const address = table.source(row);
+  const port = table.sourcePorts[row]!;
+  return address === end.address && port === end.port ? undefined : { address, port };
 }
 
 function finishHalf(table: FrameTable, half: TcpHalf, other: TcpHalf): ConnectionHalf {
+  const read = reassemble(table, half, other.highestAcknowledgement);
   return {
     frames: half.rows.length,
     initialSequence: half.initialSequence,
     synFrames: half.synFrames,
     finFrames: half.finFrames,
     rstFrames: half.rstFrames,
+    streamBytes: read.streamBytes,
+    retransmittedBytes: read.retransmittedBytes,
+    outOfOrderFrames: read.outOfOrderFrames,
+    gaps: read.gaps,
+    conflictingFrames: read.conflictingFrames,
     marks: half.marks,
     ttls: half.ttls,
-    ...reassemble(table, half, other.highestAcknowledgement),
+    segments: read.segments,
   };
 }
 

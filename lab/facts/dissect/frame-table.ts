@@ -46,6 +46,9 @@ export class FrameTable {
   /** Index of the interface's connection, -1 for none. */
   connections = new Int32Array(INITIAL_ROWS);
 
+  /** Texts of IPv4 addresses that were asked for. */
+  readonly #addresses = new Map<number, string>();
+
   constructor(file: Buffer, linkType: number, baseNs: bigint) {
     this.file = file;
     this.linkType = linkType;
@@ -100,9 +103,14 @@ export class FrameTable {
   #address(row: number, offset4: number, offset6: number): string {
     if (this.ipOffsets[row] === 0) return '';
     const at = this.dataOffsets[row]! + this.ipOffsets[row]!;
-    return this.meta[row]! & FRAME_META.ipv6
-      ? formatIpv6(this.file, at + offset6)
-      : formatIpv4(this.file, at + offset4);
+    if (this.meta[row]! & FRAME_META.ipv6) return formatIpv6(this.file, at + offset6);
+    const address = this.file.readInt32BE(at + offset4);
+    let text = this.#addresses.get(address);
+    if (text === undefined) {
+      text = formatIpv4(this.file, at + offset4);
+      this.#addresses.set(address, text);
+    }
+    return text;
   }
 
   /** Makes room for one more row; returns its index. */

@@ -11,26 +11,42 @@ export type Sightings = readonly [OpenConnection, ...OpenConnection[]];
  */
 export function groupConversations(connections: readonly OpenConnection[]): Sightings[] {
   const groups: [OpenConnection, ...OpenConnection[]][] = [];
-  const byKey = new Map<string, [OpenConnection, ...OpenConnection[]][]>();
-  const inOrder = [...connections].sort((a, b) => (a.firstNs < b.firstNs ? -1 : 1));
-  for (const connection of inOrder) {
-    const key = keyOf(connection);
-    const candidates = byKey.get(key) ?? [];
-    if (candidates.length === 0) byKey.set(key, candidates);
-    const group = candidates.find((sightings) => isSame(sightings[0], connection));
-    if (group) group.push(connection);
+  const bySequence = new Map<number, number[]>();
+  const byTuple = new Map<string, number[]>();
+  for (const connection of inOrder(connections)) {
+    const { initialSequence } = connection.fromClient;
+    const candidates =
+      initialSequence === undefined
+        ? listOf(byTuple, tupleOf(connection))
+        : listOf(bySequence, initialSequence);
+    const known = candidates.find((group) => isSame(groups[group]![0], connection));
+    if (known !== undefined) groups[known]!.push(connection);
     else {
-      const opened: [OpenConnection] = [connection];
-      groups.push(opened);
-      candidates.push(opened);
+      candidates.push(groups.length);
+      groups.push([connection]);
     }
+    connection.conversation = known ?? groups.length - 1;
   }
-  groups.forEach((group, i) => group.forEach((connection) => (connection.conversation = i)));
   return groups;
 }
 
-function keyOf({ fromClient, client, server }: OpenConnection): string {
-  if (fromClient.initialSequence !== undefined) return `syn ${fromClient.initialSequence}`;
+function inOrder(connections: readonly OpenConnection[]): readonly OpenConnection[] {
+  const baseNs = connections[0]?.firstNs ?? 0n;
+  const times = connections.map((connection) => connection.firstNsSince(baseNs));
+  if (times.every((time, i) => i === 0 || time >= times[i - 1]!)) return connections;
+  const order = [...times.keys()].sort((a, b) => times[a]! - times[b]!);
+  return order.map((i) => connections[i]!);
+}
+
+function listOf<K>(lists: Map<K, number[]>, key: K): number[] {
+  const known = lists.get(key);
+  if (known) return known;
+  const list: number[] = [];
+  lists.set(key, list);
+  return list;
+}
+
+function tupleOf({ client, server }: OpenConnection): string {
   return `${client.address} ${client.port} ${server.address} ${server.port}`;
 }
 

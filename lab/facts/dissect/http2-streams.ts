@@ -19,21 +19,26 @@ interface OpenStream {
 /** Collects what the frames of both sides say of each stream. */
 export class Http2Streams {
   readonly #streams = new Map<number, OpenStream>();
+  /** The stream asked for last: frames of one come together. */
+  #last: OpenStream | undefined;
 
-  /** Takes a frame; its headers come with {@link addHeaders}. */
-  add(side: Side, frame: Http2Frame, payload: Buffer): void {
-    const { type, flags, streamId } = frame;
+  /** Takes a frame whose payload is at `payload` of `bytes`; its headers come later. */
+  add(side: Side, frame: Http2Frame, bytes: Buffer, payload: number): void {
+    const { type, flags, streamId, length } = frame;
     if (streamId === 0) return;
     if (type === FRAME_TYPE.data) {
-      const { start, end } = contentRange(type, flags, frame.length, payload[0] ?? 0);
       const half = this.#stream(streamId)[side];
       half.data.push(frame);
-      half.dataBytes += end - start;
+      half.dataBytes += length;
+      if (flags & FRAME_FLAG.padded) {
+        const { start, end } = contentRange(type, flags, length, bytes[payload] ?? 0);
+        half.dataBytes -= length - (end - start);
+      }
       if (flags & FRAME_FLAG.endStream) half.isEnded = true;
     } else if (type === FRAME_TYPE.headers) {
       if (flags & FRAME_FLAG.endStream) this.#stream(streamId)[side].isEnded = true;
-    } else if (type === FRAME_TYPE.rstStream && payload.length === 4) {
-      this.#stream(streamId)[side].resetCode ??= payload.readUInt32BE(0);
+    } else if (type === FRAME_TYPE.rstStream && length === 4) {
+      this.#stream(streamId)[side].resetCode ??= bytes.readUInt32BE(payload);
     }
   }
 
@@ -51,8 +56,9 @@ export class Http2Streams {
   }
 
   #stream(id: number): OpenStream {
+    if (this.#last?.id === id) return this.#last;
     const known = this.#streams.get(id);
-    if (known) return known;
+    if (known) return (this.#last = known);
     const opened: OpenStream = {
       id,
       request: undefined,
@@ -61,7 +67,7 @@ export class Http2Streams {
       server: newHalf(),
     };
     this.#streams.set(id, opened);
-    return opened;
+    return (this.#last = opened);
   }
 }
 

@@ -1,8 +1,12 @@
 import { decodeDns } from '../../../dataplane/wire/dns.ts';
 import { CLIENT_PREFACE } from '../../../dataplane/wire/http2.ts';
-import { decodeProxyV2, isProxyV2 } from '../../../dataplane/wire/proxy-protocol.ts';
+import {
+  decodeProxyV2,
+  isProxyV2,
+  type ProxyHeader,
+} from '../../../dataplane/wire/proxy-protocol.ts';
 import type { KeyLog } from '../../../dataplane/wire/tls-keys.ts';
-import { ByteStream, PlainStream, plainOf } from './byte-stream.ts';
+import { ByteStream, PlainStream } from './byte-stream.ts';
 import type { DnsPairs } from './dns-pairs.ts';
 import { bestSighting, type Sightings } from './group-conversations.ts';
 import { beginsHttp1, readHttp1 } from './http1-messages.ts';
@@ -61,7 +65,8 @@ export function readConversation(
       const read = readTls(client, start, server, { ...readers, onFault });
       tls = read.session;
       plain = read;
-    } else plain = { client: plainOf(client, start), server: plainOf(server, 0) };
+    } else
+      plain = { client: PlainStream.ofTcp(client, start), server: PlainStream.ofTcp(server, 0) };
   }
   readDns(plain, sightings, readers, onFault);
   const http2 = readHttp2If(plain, tls, onFault);
@@ -73,11 +78,9 @@ export function readConversation(
       server: bestClient.server,
       sightings,
       best: bestClient,
-      ...(proxy?.source && {
-        proxyProtocol: { source: proxy.source, destination: proxy.destination! },
-      }),
-      ...(tls && { tls }),
-      ...(http2 && { http2 }),
+      proxyProtocol: proxyAddresses(proxy),
+      tls,
+      http2,
       /** Read when asked for: facts are not made of it, and a capture may hold very many. */
       get http1() {
         return http2 ? undefined : (http1 ??= readHttp1If(plain));
@@ -87,6 +90,11 @@ export function readConversation(
     client: plain.client,
     server: plain.server,
   };
+}
+
+function proxyAddresses(proxy: ProxyHeader | undefined): Conversation['proxyProtocol'] {
+  if (!proxy?.source || !proxy.destination) return undefined;
+  return { source: proxy.source, destination: proxy.destination };
 }
 
 function readProxyHeader(client: ByteStream, onFault: OnFault) {
@@ -133,7 +141,7 @@ function readDns(
     const [source, destination] =
       side === 'client' ? [first.client, first.server] : [first.server, first.client];
     const half = side === 'client' ? first.fromClient : first.fromServer;
-    const bytes = Buffer.concat(plain[side].pieces);
+    const { bytes } = plain[side];
     for (let at = 0; at + 2 <= bytes.length;) {
       const end = at + 2 + bytes.readUInt16BE(at);
       if (end > bytes.length) break;

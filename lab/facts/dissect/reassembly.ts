@@ -28,15 +28,64 @@ export function reassemble(
   half: TcpHalf,
   acknowledged: number | undefined,
 ): Reassembled {
+  return inOrder(table, half, acknowledged) ?? assemble(table, half, acknowledged);
+}
+
+/** The common case, without any bookkeeping; undefined where there is anything odd. */
+function inOrder(
+  table: FrameTable,
+  half: TcpHalf,
+  acknowledged: number | undefined,
+): Reassembled | undefined {
+  const { payloadBytes, sequences, meta } = table;
+  const starts: number[] = [];
+  const lengths: number[] = [];
+  const rows: number[] = [];
+  let high = 0;
+  const base = baseOf(table, half);
+  for (const row of half.rows) {
+    const bytes = payloadBytes[row]!;
+    if (bytes === 0) continue;
+    const isNext = ((sequences[row]! - base - high) | 0) === 0;
+    if (!isNext || meta[row]! & FRAME_META.clipped) return undefined;
+    starts.push(high);
+    lengths.push(bytes);
+    rows.push(row);
+    high += bytes;
+  }
+  if (acknowledged !== undefined && half.initialSequence !== undefined) {
+    const unseen = ((acknowledged - base - high) | 0) - (half.finFrames.length > 0 ? 1 : 0);
+    if (unseen > 0) return undefined;
+  }
+  return {
+    segments: new StreamSegments(table, starts, lengths, rows),
+    streamBytes: high,
+    retransmittedBytes: 0,
+    outOfOrderFrames: NONE,
+    conflictingFrames: NONE,
+    gaps: NO_GAPS,
+  };
+}
+
+const NONE: readonly number[] = Object.freeze([]);
+const NO_GAPS: readonly StreamRange[] = Object.freeze([]);
+
+/** Sequence number of the first byte: after the SYN, or that of the first byte seen. */
+function baseOf(table: FrameTable, half: TcpHalf): number {
+  if (half.initialSequence !== undefined) return (half.initialSequence + 1) >>> 0;
+  const first = half.rows.find((row) => table.payloadBytes[row]! > 0);
+  return first === undefined ? 0 : table.sequences[first]!;
+}
+
+function assemble(table: FrameTable, half: TcpHalf, acknowledged: number | undefined): Reassembled {
   const assembler = new Assembler(table);
-  let base = half.initialSequence === undefined ? undefined : (half.initialSequence + 1) >>> 0;
+  const base = baseOf(table, half);
   for (const row of half.rows) {
     const bytes = table.payloadBytes[row]!;
     if (bytes === 0) continue;
-    base ??= table.sequences[row]!;
     assembler.add(row, assembler.positionOf(base, table.sequences[row]!), bytes);
   }
-  if (base !== undefined && acknowledged !== undefined && half.initialSequence !== undefined) {
+  if (acknowledged !== undefined && half.initialSequence !== undefined) {
     // A FIN takes a sequence number without being a byte.
     const finBytes = half.finFrames.length > 0 ? 1 : 0;
     assembler.acknowledge(assembler.positionOf(base, acknowledged) - finBytes);
@@ -91,22 +140,15 @@ class Assembler {
   }
 
   finish(): Reassembled {
-    const table = this.#table;
     const order = this.#order();
-    const count = order.length;
-    const starts = new Float64Array(count);
-    const lengths = new Uint32Array(count);
-    const frameNumbers = new Uint32Array(count);
-    const offsets = new Float64Array(count);
-    for (let i = 0; i < count; i++) {
-      const piece = order[i]!;
-      const row = this.#rows[piece]!;
-      starts[i] = this.#starts[piece]!;
-      lengths[i] = this.#lengths[piece]!;
-      frameNumbers[i] = table.numbers[row]!;
-      offsets[i] = table.dataOffsets[row]! + table.payloadOffsets[row]! + this.#skips[piece]!;
-    }
-    const segments = new StreamSegments(table.file, starts, lengths, frameNumbers, offsets);
+    const pick = (column: readonly number[]): number[] => order.map((piece) => column[piece]!);
+    const segments = new StreamSegments(
+      this.#table,
+      pick(this.#starts),
+      pick(this.#lengths),
+      pick(this.#rows),
+      pick(this.#skips),
+    );
     return {
       segments,
       streamBytes: this.#high,
@@ -158,8 +200,8 @@ class Assembler {
     if (bytes > 0) this.#repeats.push({ row, position: start, skip: start - position, bytes });
   }
 
-  #order(): number[] | Uint32Array {
-    const order = Uint32Array.from(this.#starts.keys());
+  #order(): number[] {
+    const order = [...this.#starts.keys()];
     return this.#isSorted ? order : order.sort((a, b) => this.#starts[a]! - this.#starts[b]!);
   }
 

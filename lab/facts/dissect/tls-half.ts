@@ -10,7 +10,7 @@ import {
   type TlsSuite,
 } from '../../../dataplane/wire/tls.ts';
 import { secretBytes } from '../../../dataplane/wire/tls-keys.ts';
-import { RecordProtection } from '../../../dataplane/wire/tls-record.ts';
+import { RecordOpener, type Lookahead } from '../../../dataplane/wire/tls-opener.ts';
 import { PlainStream, type ByteStream } from './byte-stream.ts';
 import { HandshakeReader } from './handshake-reader.ts';
 import { TlsRecords } from './tls-records.ts';
@@ -57,19 +57,24 @@ export function readTlsHalf(stream: ByteStream, start: number, context: HalfCont
 class HalfReader {
   readonly #context: HalfContext;
   readonly #records = new TlsRecords();
-  readonly #plain = new PlainStream();
+  #plain = new PlainStream();
   readonly #certificates: PeerCertificate[] = [];
   readonly #alerts: TlsAlert[] = [];
   readonly #handshake = new HandshakeReader((type, body) => this.#onMessage(type, body));
   #state: SecretState = { kind: 'none-needed' };
-  #protection: RecordProtection | undefined;
+  #opener: RecordOpener | undefined;
   #label = '';
   #isEncrypted = false;
   #keyUpdates = 0;
   #alpn: string | undefined;
   #hasCertificateRequest = false;
-  /** Of the record being read. */
-  #at: StreamRange = { start: 0, end: 0 };
+  /** The record being read. */
+  #index = 0;
+  readonly #ahead: { count: number } & Lookahead = {
+    count: 0,
+    lengthOf: (index) =>
+      this.#records.ends[this.#index + index]! - this.#records.starts[this.#index + index]!,
+  };
   /** Where the record begins that holds the first byte of the handshake message being read. */
   #messageStart = 0;
 
@@ -78,38 +83,48 @@ class HalfReader {
   }
 
   read(stream: ByteStream, start: number): void {
-    this.#readRange(stream, start, stream.end, (at, header) => {
-      const message = `Cannot read TLS record: it begins with 0x${header.toString('hex')}`;
+    this.#find(stream, start, stream.end, (at) => {
+      const header = stream.read(at, at + TLS_RECORD_HEADER_BYTES).toString('hex');
+      const message = `Cannot read TLS record: it begins with 0x${header}`;
       this.#context.onFault(message, { start: at, end: at + TLS_RECORD_HEADER_BYTES });
     });
+    const { count, starts, ends } = this.#records;
+    // Content is shorter than its record, and opening takes room for one record whole.
+    const last = count === 0 ? 0 : ends[count - 1]! - starts[0]!;
+    const mayOpen = this.#context.handshake.secret !== undefined;
+    const capacity = last + TLS_MAX_RECORD_BYTES + TLS_RECORD_HEADER_BYTES;
+    this.#plain = new PlainStream(mayOpen ? capacity : 0);
+    for (this.#index = 0; this.#index < count; this.#index++) this.#record(stream, this.#index);
     if (stream.end >= stream.bytes) return;
     if (this.#canReadOn()) {
       this.#state = { kind: 'unread', at: { start: stream.end, end: stream.bytes } };
     }
     // Behind a gap nothing can be decrypted, but where a segment begins a record it can be counted.
-    for (const { start: from, end } of stream.later) {
-      this.#readRange(stream, from, end, () => undefined);
+    for (const { start: from, end } of stream.later()) {
+      this.#find(stream, from, end, () => undefined);
+    }
+    const { outerTypes, types } = this.#records;
+    for (let i = count; i < this.#records.count; i++) {
+      types[i] = outerTypes[i] === TLS_CONTENT.applicationData ? 0 : outerTypes[i]!;
     }
   }
 
-  /** Reads whole records; calls `onOther` and ends where something else comes. */
-  #readRange(
-    stream: ByteStream,
-    start: number,
-    rangeEnd: number,
-    onOther: (at: number, header: Buffer) => void,
-  ): void {
-    for (let at = start; at + TLS_RECORD_HEADER_BYTES <= rangeEnd; at = this.#at.end) {
-      const header = stream.read(at, at + TLS_RECORD_HEADER_BYTES);
-      const type = header[0]!;
-      const length = (header[3]! << 8) | header[4]!;
-      if (type < 20 || type > 23 || header[1] !== 3 || length > TLS_MAX_RECORD_BYTES) {
-        return onOther(at, header);
+  /** Finds whole records; calls `onOther` and ends where something else comes. */
+  #find(stream: ByteStream, start: number, end: number, onOther: (at: number) => void): void {
+    const { file } = stream.segments;
+    for (let at = start; at + TLS_RECORD_HEADER_BYTES <= end;) {
+      const header = at + TLS_RECORD_HEADER_BYTES;
+      let offset = stream.locate(at, header);
+      const from = offset < 0 ? stream.read(at, header) : file;
+      if (offset < 0) offset = 0;
+      const type = from[offset]!;
+      const length = (from[offset + 3]! << 8) | from[offset + 4]!;
+      if (type < 20 || type > 23 || from[offset + 1] !== 3 || length > TLS_MAX_RECORD_BYTES) {
+        return onOther(at);
       }
-      const end = at + TLS_RECORD_HEADER_BYTES + length;
-      if (end > rangeEnd) return;
-      this.#at = { start: at, end };
-      this.#record(type, stream.read(at, end));
+      if (header + length > end) return;
+      this.#records.add(type, 0, at, header + length);
+      at = header + length;
     }
   }
 
@@ -130,38 +145,58 @@ class HalfReader {
     };
   }
 
+  get #start(): number {
+    return this.#records.starts[this.#index]!;
+  }
+
+  get #end(): number {
+    return this.#records.ends[this.#index]!;
+  }
+
+  get #at(): StreamRange {
+    return { start: this.#start, end: this.#end };
+  }
+
   #canReadOn(): boolean {
     return this.#state.kind === 'decrypted' || this.#state.kind === 'none-needed';
   }
 
-  #record(outerType: number, record: Buffer): void {
+  #record(stream: ByteStream, index: number): void {
+    const { outerTypes, types } = this.#records;
+    const outerType = outerTypes[index]!;
     const isProtected =
       outerType === TLS_CONTENT.applicationData || (this.#isEncrypted && outerType !== 20);
-    const content = record.subarray(TLS_RECORD_HEADER_BYTES);
-    if (!isProtected) {
-      this.#records.add(outerType, outerType, this.#at.start, this.#at.end);
-      // After this message TLS 1.2 encrypts all, under types of the clear.
-      if (outerType === TLS_CONTENT.changeCipherSpec && this.#context.isTls13 === false) {
-        this.#isEncrypted = true;
-        this.#state = { kind: 'unsupported', what: 'TLS 1.2' };
-      } else if (this.#state.kind !== 'unread') this.#content(outerType, content);
+    if (isProtected) {
+      if (this.#state.kind === 'none-needed') this.#useSecret(this.#context.handshake);
+      if (this.#state.kind === 'decrypted') this.#open(stream, index);
       return;
     }
-    if (this.#state.kind === 'none-needed') this.#useSecret(this.#context.handshake);
-    if (this.#state.kind !== 'decrypted') {
-      this.#records.add(outerType, 0, this.#at.start, this.#at.end);
-      return;
-    }
-    const inner = this.#protection!.open(record);
-    this.#records.add(outerType, inner?.type ?? 0, this.#at.start, this.#at.end);
-    if (inner) this.#content(inner.type, inner.content);
-    else this.#fail({ kind: 'wrong', label: this.#label, at: this.#at });
+    types[index] = outerType;
+    // After this message TLS 1.2 encrypts all, under types of the clear.
+    if (outerType === TLS_CONTENT.changeCipherSpec && this.#context.isTls13 === false) {
+      this.#isEncrypted = true;
+      this.#state = { kind: 'unsupported', what: 'TLS 1.2' };
+    } else this.#content(outerType, stream.read(this.#start + TLS_RECORD_HEADER_BYTES, this.#end));
+  }
+
+  #open(stream: ByteStream, index: number): void {
+    const [start, end] = [this.#start, this.#end];
+    const plain = this.#plain;
+    let offset = stream.locate(start, end);
+    const from = offset < 0 ? stream.read(start, end) : stream.segments.file;
+    if (offset < 0) offset = 0;
+    this.#ahead.count = this.#records.count - index;
+    const into = plain.free;
+    const bytes = this.#opener!.open(from, offset, end - start, into, plain.length, this.#ahead);
+    if (bytes < 0) return this.#fail({ kind: 'wrong', label: this.#label, at: this.#at });
+    const { type } = this.#opener!;
+    this.#records.types[index] = type;
+    if (type === TLS_CONTENT.applicationData) plain.commit(bytes, start, end);
+    else this.#content(type, Buffer.from(into.subarray(plain.length, plain.length + bytes)));
   }
 
   #content(type: number, content: Buffer): void {
-    if (type === TLS_CONTENT.applicationData) {
-      this.#plain.push(content, this.#at.start, this.#at.end);
-    } else if (type === TLS_CONTENT.handshake) {
+    if (type === TLS_CONTENT.handshake) {
       if (!this.#handshake.isHolding) this.#messageStart = this.#at.start;
       if (!this.#handshake.push(content)) {
         this.#context.onFault('Cannot read TLS handshake: message too long', this.#at);
@@ -184,7 +219,7 @@ class HalfReader {
     else if (secret.length !== secretBytes(suite))
       this.#fail({ kind: 'wrong', label, at: this.#at });
     else {
-      this.#protection = new RecordProtection(suite, secret);
+      this.#opener = new RecordOpener(suite, secret);
       this.#state = { kind: 'decrypted' };
     }
   }
@@ -207,7 +242,7 @@ class HalfReader {
   }
 
   #readMessage(type: number, body: Buffer): void {
-    const isEncrypted = this.#protection !== undefined;
+    const isEncrypted = this.#opener !== undefined;
     if (type === TLS_HANDSHAKE.encryptedExtensions && isEncrypted) {
       this.#alpn = alpnOfEncryptedExtensions(body);
     } else if (type === TLS_HANDSHAKE.certificateRequest) this.#hasCertificateRequest = true;
@@ -221,7 +256,7 @@ class HalfReader {
       this.#useSecret(this.#context.application);
     } else if (type === TLS_HANDSHAKE.keyUpdate && isEncrypted) {
       this.#keyUpdates++;
-      this.#protection!.update();
+      this.#opener!.update();
     }
   }
 }
