@@ -60,6 +60,8 @@ export interface ZtunnelConfig {
   readonly responseBaggage: boolean;
   readonly policyInfoLogging: boolean;
   readonly dnsProxyEnabled: boolean;
+  /** Whose namespace questions are forwarded from; ours, for rules that capture the proxy's DNS too. */
+  readonly dnsForwardsFrom: 'pod' | 'process';
   readonly dnsProxyAddress: { readonly host: 'localhost' | Endpoint; readonly port: number };
   readonly ports: { readonly admin: number; readonly readiness: number };
   readonly logFilter: LogFilter;
@@ -240,6 +242,7 @@ export function loadConfig(env: Env): ZtunnelConfig {
     localhostAppTunnel: read.boolean('LOCALHOST_APP_TUNNEL') ?? true,
     responseBaggage: read.boolean('ENABLE_RESPONSE_BAGGAGE') ?? true,
     policyInfoLogging: read.boolean('AUTHZ_POLICY_INFO_LOGGING') ?? false,
+    dnsForwardsFrom: read.choice('DNS_FORWARD_NETNS', ['pod', 'process'] as const) ?? 'pod',
     dnsProxyAddress: readDnsAddress(read),
     ports: { admin: 15000, readiness: 15021 },
     logFilter: readLogFilter(read),

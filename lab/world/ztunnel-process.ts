@@ -40,6 +40,8 @@ export function ztunnelSpec(
     CA_CERT_FILE: files.ca.certFile,
     CA_KEY_FILE: files.ca.keyFile,
     ISTIO_META_DNS_CAPTURE: String(plan.dnsCapture),
+    // The DNS rule of 1.21 to 1.23 does not spare ztunnel's mark: from the pod its questions would loop.
+    DNS_FORWARD_NETNS: plan.era === 'inpod-tproxy' ? 'process' : 'pod',
     SSLKEYLOGFILE: paths.keys,
     LEG_LOG: paths.legs,
     RUST_LOG: 'info',

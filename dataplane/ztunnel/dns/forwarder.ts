@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import type { DataPath } from '../../hbone/api.ts';
+import { localAddress } from '../../kernel/sockets.ts';
 import { decodeDns, type DnsMessage, encodeDns } from '../../wire/dns.ts';
 import { canonicalIp, type Endpoint, formatEndpoint, isIpv6 } from '../address.ts';
 import { withWholeNames } from './whole-names.ts';
@@ -12,6 +13,8 @@ export interface ForwarderOptions {
   readonly dataPath: DataPath;
   /** Asked anew for each query, so that a changed file counts. */
   readonly servers: () => readonly Endpoint[];
+  /** Local UDP ports of the questions under way: one that comes back to the proxy has looped. */
+  readonly asking: Set<number>;
   /** Of one try of one server; default 5,000. */
   readonly timeoutMs?: number;
 }
@@ -90,15 +93,18 @@ async function limited<T>(
 }
 
 function askUdp(
-  { sockets }: ForwarderOptions,
+  { sockets, asking }: ForwarderOptions,
   server: Endpoint,
   query: DnsMessage,
   limit: AbortSignal,
 ): Promise<DnsMessage> {
   return new Promise((resolve, reject) => {
     const fd = sockets.outgoingUdp(server);
+    const { port: ownPort } = localAddress(fd);
+    asking.add(ownPort);
     const socket = createSocket(isIpv6(server.ip) ? 'udp6' : 'udp4');
     limit.addEventListener('abort', () => {
+      asking.delete(ownPort);
       socket.close();
       reject(limit.reason as Error);
     });

@@ -6,7 +6,7 @@ import { type Endpoint, formatEndpoint, isIpv6 } from '../address.ts';
 import { BindError } from '../bind-error.ts';
 import type { WorkloadIdentity } from '../config.ts';
 import type { ProcessContext } from '../proxy-context.ts';
-import type { SocketFactory } from '../socket-factory.ts';
+import { SocketFactory } from '../socket-factory.ts';
 import { answerLocally, refuse, responseTo, udpLimit } from './answer.ts';
 import { ForwardError, type ForwarderOptions, forwardQuery } from './forwarder.ts';
 import type { DnsMatch } from './lookup.ts';
@@ -30,6 +30,7 @@ export class DnsProxy implements Disposable {
   readonly #listeners: Listener[] = [];
   readonly #connections = new Set<TcpConnection>();
   readonly #abort = new AbortController();
+  readonly #asking = new Set<number>();
   #forwarded = 0;
 
   /** Binds and serves. @throws BindError with nothing left bound */
@@ -38,7 +39,13 @@ export class DnsProxy implements Disposable {
     this.#identity = identity;
     this.#sockets = sockets;
     const { dataPath } = process;
-    this.#forwarder = { sockets, dataPath, servers: () => this.#resolvConf().servers };
+    const fromPod = process.config.dnsForwardsFrom === 'pod';
+    this.#forwarder = {
+      sockets: fromPod ? sockets : new SocketFactory(process.config, undefined),
+      dataPath,
+      servers: () => this.#resolvConf().servers,
+      asking: this.#asking,
+    };
     const { host, port } = process.config.dnsProxyAddress;
     const address = host === 'localhost' ? `localhost:${port}` : formatEndpoint(host);
     process.log.info('dns::server', 'starting local DNS server', {
@@ -97,8 +104,30 @@ export class DnsProxy implements Disposable {
   }
 
   async #onDatagram(socket: Socket, bytes: Buffer, from: RemoteInfo): Promise<void> {
-    const answer = await this.#answer(bytes, 'udp');
+    const answer = this.#asking.has(from.port)
+      ? this.#refuseLoop(bytes)
+      : await this.#answer(bytes, 'udp');
     if (answer && !this.#abort.signal.aborted) socket.send(answer, from.port, from.address);
+  }
+
+  /**
+   * Our own question came back: rules that capture DNS without sparing the proxy's mark send it here.
+   * Forwarding it again would go on for ever.
+   */
+  #refuseLoop(bytes: Buffer): Buffer | undefined {
+    this.#process.log.warn(
+      SCOPE,
+      'a forwarded question came back: redirect rules capture our own DNS',
+      {
+        'src.workload': this.#identity.name,
+        'src.namespace': this.#identity.namespace,
+      },
+    );
+    try {
+      return encodeDns(responseTo(decodeDns(bytes), DNS_RCODE.serverFailure));
+    } catch {
+      return formatErrorFor(bytes);
+    }
   }
 
   #serveTcp(connection: TcpConnection): void {

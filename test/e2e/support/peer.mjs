@@ -1,16 +1,29 @@
 // One end of a TCP conversation, run inside a pod: `node peer.mjs <role> <json>`. Prints one JSON
 // line when it is done (servers print {"listening":port} first). Plain Node, so that any pod can run it.
 import { createHash } from 'node:crypto';
+import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import net from 'node:net';
 
 const CHUNK = Buffer.alloc(1 << 16, 'ambient-lab ');
 
-const ROLES = { send, fetch, halfClose, expectReset, many, hold, pingPong, serve };
+const ROLES = { resolve, send, fetch, halfClose, expectReset, many, hold, pingPong, serve };
 
 const [role, json = '{}'] = process.argv.slice(2);
 const result = await ROLES[role](JSON.parse(json));
 if (result !== undefined) print(result);
+
+/** What the pod's resolver says of each name, and how long it takes: addresses, or an error code. */
+async function resolve({ names }) {
+  const answers = {};
+  for (const name of names) {
+    const started = performance.now();
+    const resolver = new Resolver({ timeout: 3000, tries: 1 });
+    const answer = await resolver.resolve4(name).catch((error) => error.code);
+    answers[name] = { answer, ms: performance.now() - started };
+  }
+  return answers;
+}
 
 /** Sends `bytes`, ends, and reads the digest that the server answers. */
 async function send({ host, port, bytes }) {
