@@ -23,7 +23,7 @@ export class Outbox implements Flushable {
   readonly engine: Engine;
   readonly slot: number;
   readonly #owner: OutboxOwner;
-  #pieces: number[] = [];
+  readonly #pieces: number[] = [];
   #count = 0;
   #queuedBytes = 0;
   #kernelPendingBytes = 0;
@@ -86,7 +86,6 @@ export class Outbox implements Flushable {
   /** Nothing more will be sent; what is queued is forgotten. */
   abandon(): void {
     this.#isBroken = true;
-    this.#pieces.length = 0;
     this.#count = 0;
     this.#queuedBytes = 0;
     this.#kernelPendingBytes = 0;
@@ -98,7 +97,6 @@ export class Outbox implements Flushable {
     if (this.#isBroken) return this.#settle();
     if (this.#count > 0) {
       const pending = this.engine.send(this.slot, this.#pieces, this.#count);
-      this.#pieces.length = 0;
       this.#count = 0;
       this.#queuedBytes = 0;
       if (pending < 0) return this.fail(-pending);
@@ -145,8 +143,11 @@ export class Outbox implements Flushable {
 
   #push(buffer: number, offset: number, length: number): void {
     if (this.#isBroken || length === 0) return;
-    this.#pieces.push(buffer, offset, length);
-    this.#count++;
+    // The array keeps its room from turn to turn.
+    const at = 3 * this.#count++;
+    this.#pieces[at] = buffer;
+    this.#pieces[at + 1] = offset;
+    this.#pieces[at + 2] = length;
     this.#queuedBytes += length;
     this.#markDirty();
   }

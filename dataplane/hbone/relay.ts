@@ -15,7 +15,13 @@ export function startRelay(a: ByteChannel, b: ByteChannel, options: RelayOptions
   return new RunningRelay(a, b, options.signal);
 }
 
-class RunningRelay implements Relay {
+/** What a direction tells its relay. */
+interface DirectionOwner {
+  onDone(): void;
+  onFailed(error: Error): void;
+}
+
+class RunningRelay implements Relay, DirectionOwner {
   readonly done: Promise<RelayResult>;
   readonly #a: Duct;
   readonly #b: Duct;
@@ -33,12 +39,13 @@ class RunningRelay implements Relay {
     this.done = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    const isDone = (): void => this.#check();
-    const hasFailed = (error: Error): void => this.#abort(error);
-    this.#aToB = new Direction(a, b, isDone, hasFailed);
-    this.#bToA = new Direction(b, a, isDone, hasFailed);
-    this.#onAbort = () => this.#abort(reasonOf(signal));
-    if (signal?.aborted) return (this.#onAbort(), this);
+    this.#aToB = new Direction(a, b, this);
+    this.#bToA = new Direction(b, a, this);
+    this.#onAbort = () => this.onFailed(reasonOf(signal));
+    if (signal?.aborted) {
+      this.#onAbort();
+      return;
+    }
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     a.attach(this.#aToB, this.#bToA);
     if (!this.#isOver) b.attach(this.#bToA, this.#aToB);
@@ -52,14 +59,14 @@ class RunningRelay implements Relay {
     return this.#bToA.bytes;
   }
 
-  #check(): void {
+  onDone(): void {
     if (this.#isOver || !this.#aToB.isDone || !this.#bToA.isDone) return;
     this.#finish(undefined);
     this.#a.release();
     this.#b.release();
   }
 
-  #abort(error: Error): void {
+  onFailed(error: Error): void {
     if (this.#isOver) return;
     this.#finish(error);
     this.#a.reset();
@@ -82,14 +89,12 @@ class Direction implements DuctReader, DuctWatcher {
   isDone = false;
   readonly #source: Duct;
   readonly #sink: Duct;
-  readonly #onDone: () => void;
-  readonly #onFailed: (error: Error) => void;
+  readonly #owner: DirectionOwner;
 
-  constructor(source: Duct, sink: Duct, onDone: () => void, onFailed: (error: Error) => void) {
+  constructor(source: Duct, sink: Duct, owner: DirectionOwner) {
     this.#source = source;
     this.#sink = sink;
-    this.#onDone = onDone;
-    this.#onFailed = onFailed;
+    this.#owner = owner;
   }
 
   onSlab(offset: number, length: number): void {
@@ -108,13 +113,13 @@ class Direction implements DuctReader, DuctWatcher {
     if (this.isDone) return;
     this.isDone = true;
     this.#sink.end();
-    this.#onDone();
+    this.#owner.onDone();
   }
 
   onError(error: Error): void {
     if (this.isDone) return;
     if (isSwallowed(error)) this.onEnd();
-    else this.#onFailed(error);
+    else this.#owner.onFailed(error);
   }
 
   onBlocked(): void {
@@ -127,10 +132,10 @@ class Direction implements DuctReader, DuctWatcher {
 
   onBroken(error: Error): void {
     if (this.isDone) return;
-    if (!isSwallowed(error)) return this.#onFailed(error);
+    if (!isSwallowed(error)) return this.#owner.onFailed(error);
     this.isDone = true;
     this.#source.pauseReading();
-    this.#onDone();
+    this.#owner.onDone();
   }
 }
 

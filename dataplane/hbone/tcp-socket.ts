@@ -38,12 +38,12 @@ export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner 
   }
 
   get local(): SocketAddress {
-    if (this.#local === undefined) this.#readEndpoints();
+    this.#local ??= this.#readEnd('local');
     return this.#local ?? NOWHERE;
   }
 
   get peer(): SocketAddress {
-    if (this.#peer === undefined) this.#readEndpoints();
+    this.#peer ??= this.#readEnd('peer');
     return this.#peer ?? NOWHERE;
   }
 
@@ -168,12 +168,11 @@ export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner 
   onRecordFault(): void {}
   onKeyLimit(): void {}
 
-  /** Asked of the kernel once, at first need: it costs two system calls. */
-  #readEndpoints(): void {
-    if (this.#isClosed) return;
-    const [localIp, localPort, peerIp, peerPort] = this.engine.endpoints(this.slot);
-    this.#local = { ip: localIp, port: localPort };
-    if (peerIp !== undefined) this.#peer ??= { ip: peerIp, port: peerPort ?? 0 };
+  /** Asked of the kernel once, at first need: it costs a system call. */
+  #readEnd(end: 'local' | 'peer'): SocketAddress | undefined {
+    if (this.#isClosed) return undefined;
+    const found = this.engine.endpoint(this.slot, end);
+    return found && { ip: found[0], port: found[1] };
   }
 
   #updateReading(): void {
@@ -188,8 +187,8 @@ export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner 
 
   #shutDown(isReset: boolean): void {
     if (this.#isClosed) return;
-    // Logs are written after the end: what the kernel knows is lost then.
-    if (this.#local === undefined) this.#readEndpoints();
+    // Logs are written after the end, when the kernel no longer knows.
+    this.#local ??= this.#readEnd('local');
     this.#isClosed = true;
     this.#reader = undefined;
     this.#watcher = IGNORING_WATCHER;

@@ -39,7 +39,7 @@ const EVENT = {
 interface NativeEngine {
   adopt(fd: number, isListener: boolean): number;
   connect(fd: number, ip: string, port: number): number;
-  endpoints(slot: number): readonly [string, number, string?, number?];
+  endpoint(slot: number, isPeer: boolean): readonly [string, number] | undefined;
   originalDestination(slot: number): readonly [string, number] | undefined;
   tune(slot: number, idle: number, interval: number, probes: number, userTimeoutMs: number): void;
   read(slot: number, wanted: boolean): void;
@@ -67,7 +67,7 @@ interface NativeEngine {
 const GONE: NativeEngine = {
   adopt: () => -constants.errno.EBADF,
   connect: () => -constants.errno.EBADF,
-  endpoints: () => ['0.0.0.0', 0],
+  endpoint: () => undefined,
   originalDestination: () => undefined,
   tune: () => undefined,
   read: () => undefined,
@@ -139,7 +139,9 @@ export class Engine implements Disposable {
   readonly #handlers: (SlotHandler | undefined)[] = [];
   readonly #onCallbackError: (error: unknown) => void;
   #native: NativeEngine;
-  readonly #dirty: Flushable[] = [];
+  /** Whoever has to flush; the array keeps its room from turn to turn. */
+  readonly #dirty: (Flushable | undefined)[] = [];
+  #dirtyCount = 0;
   #flushAt = 0;
   #controlAt = 0;
   #isInTurn = false;
@@ -190,8 +192,9 @@ export class Engine implements Disposable {
     this.#handlers[slot] = handler;
   }
 
-  endpoints(slot: number): readonly [string, number, string?, number?] {
-    return this.#native.endpoints(slot);
+  /** Address and port of one end; undefined when the kernel knows it no more. */
+  endpoint(slot: number, end: 'local' | 'peer'): readonly [string, number] | undefined {
+    return this.#native.endpoint(slot, end === 'peer');
   }
 
   originalDestination(slot: number): readonly [string, number] | undefined {
@@ -293,7 +296,7 @@ export class Engine implements Disposable {
 
   /** `who.flush` runs once, at the end of this turn or of the current run of microtasks. */
   markDirty(who: Flushable): void {
-    this.#dirty.push(who);
+    this.#dirty[this.#dirtyCount++] = who;
     if (this.#isInTurn || this.#isFlushPlanned) return;
     this.#isFlushPlanned = true;
     queueMicrotask(() => {
@@ -304,15 +307,16 @@ export class Engine implements Disposable {
 
   /** Sends what all dirty senders hold; `control` is free again. May be called inside itself. */
   flush(): void {
-    while (this.#flushAt < this.#dirty.length) {
-      const who = this.#dirty[this.#flushAt++]!;
+    while (this.#flushAt < this.#dirtyCount) {
+      const who = this.#dirty[this.#flushAt];
+      this.#dirty[this.#flushAt++] = undefined;
       try {
-        who.flush();
+        who?.flush();
       } catch (error) {
         this.#onCallbackError(error);
       }
     }
-    this.#dirty.length = 0;
+    this.#dirtyCount = 0;
     this.#flushAt = 0;
     this.#controlAt = 0;
   }

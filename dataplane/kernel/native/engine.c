@@ -136,7 +136,7 @@ static bool read_address(const char *ip, int port, int family, struct sockaddr_s
 }
 
 /* Text and port; an IPv4-mapped IPv6 address is written as the IPv4 address it is. */
-static void put_address(napi_env env, napi_value list, uint32_t at, const struct sockaddr_storage *from) {
+static void put_address(napi_env env, napi_value list, const struct sockaddr_storage *from) {
   char text[INET6_ADDRSTRLEN] = "";
   const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
   const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
@@ -144,8 +144,8 @@ static void put_address(napi_env env, napi_value list, uint32_t at, const struct
   if (from->ss_family == AF_INET) inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
   else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, text, sizeof text);
   else inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
-  napi_set_element(env, list, at, make_text(env, text));
-  napi_set_element(env, list, at + 1, make_int(env, port));
+  napi_set_element(env, list, 0, make_text(env, text));
+  napi_set_element(env, list, 1, make_int(env, port));
 }
 
 /* --- Functions of an engine ---------------------------------------------------------------- */
@@ -188,16 +188,19 @@ static napi_value engine_connect(napi_env env, napi_callback_info info) {
   return make_int(env, is_up ? slot->id | CONNECTED_FLAG : slot->id);
 }
 
-/* endpoints(slot): [local ip, port, peer ip, port], the peer missing when there is none any more. */
-static napi_value engine_endpoints(napi_env env, napi_callback_info info) {
-  SLOT_CALL(1);
+/* endpoint(slot, isPeer): [ip, port] of one end, or undefined when there is none any more. */
+static napi_value engine_endpoint(napi_env env, napi_callback_info info) {
+  SLOT_CALL(2);
+  bool is_peer;
   struct sockaddr_storage address;
+  struct sockaddr *place = (struct sockaddr *)&address;
   socklen_t length = sizeof address;
+  if (!get_bool(env, argv[1], "isPeer", &is_peer)) return NULL;
+  int failed = is_peer ? getpeername(slot->fd, place, &length) : getsockname(slot->fd, place, &length);
+  if (failed) return make_undefined(env);
   napi_value list;
   napi_create_array(env, &list);
-  if (getsockname(slot->fd, (struct sockaddr *)&address, &length) == 0) put_address(env, list, 0, &address);
-  length = sizeof address;
-  if (getpeername(slot->fd, (struct sockaddr *)&address, &length) == 0) put_address(env, list, 2, &address);
+  put_address(env, list, &address);
   return list;
 }
 
@@ -212,7 +215,7 @@ static napi_value engine_original_destination(napi_env env, napi_callback_info i
   }
   napi_value list;
   napi_create_array(env, &list);
-  put_address(env, list, 0, &address);
+  put_address(env, list, &address);
   return list;
 }
 
@@ -414,7 +417,7 @@ static const struct {
   const char *name;
   napi_callback function;
 } FUNCTIONS[] = {
-    {"adopt", engine_adopt},       {"connect", engine_connect},   {"endpoints", engine_endpoints},
+    {"adopt", engine_adopt},       {"connect", engine_connect},   {"endpoint", engine_endpoint},
     {"tune", engine_tune},         {"read", engine_read},         {"send", engine_send},
     {"attach", engine_attach},     {"inject", engine_inject},     {"release", engine_release},
     {"shut", engine_shut},         {"close", engine_close},       {"counters", engine_counters},
