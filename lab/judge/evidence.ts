@@ -16,9 +16,11 @@ export function lackOfPackets({ problems }: RunFacts): string | undefined {
 
 /** Why this path cannot be judged as a whole; undefined when it is complete. */
 export function lackOfPath(facts: RunFacts, path: Path): string | undefined {
-  return (
-    lackOfPackets(facts) ?? path.missing[0] ?? (path.legs.length === 0 ? 'no legs' : undefined)
-  );
+  const packets = lackOfPackets(facts);
+  if (packets !== undefined) return packets;
+  const [missing] = path.missing;
+  if (missing !== undefined) return `what joins the legs (${missing})`;
+  return path.legs.length === 0 ? 'packets of the request' : undefined;
 }
 
 export interface CheckParts {

@@ -56,8 +56,11 @@ async function inPod(lab: Lab, pod: string, ...argv: readonly string[]): Promise
   if (exitCode !== 0) throw new Error(`Cannot run ${argv.join(' ')} in ${pod}: ${stderr}`);
 }
 
+t.setTimeout(170_000);
+
 for (const era of TESTED_ERAS) {
   t.test(`what proves mutual TLS, and what must not, in era ${era}`, async (t) => {
+    t.setTimeout(85_000);
     await using lab = await startLab('pairs.yaml', era, 'p');
     await using scratch = await scratchDirectory();
     let runs = 0;
