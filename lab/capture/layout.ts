@@ -15,6 +15,8 @@ export const CAPTURE_FILES = {
   conntrack: 'conntrack.jsonl',
   story: 'story.pcapng',
   facts: 'facts.json',
+  /** The facts as text that two runs of one lab have in common, for reading and comparing. */
+  factsText: 'facts.txt',
   verdict: 'verdict.json',
   junit: 'junit.xml',
   plan: 'plan.json',

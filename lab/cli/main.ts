@@ -32,6 +32,10 @@ const VERBS = [
   addGc,
 ];
 
+const EXIT_CODES = `
+Exit codes: 0 held · 1 an expectation failed · 2 bad input · 3 this machine cannot run it (or what was
+running was killed) · 4 our own bug · 130, 143 interrupted (Ctrl-C, SIGTERM)`;
+
 await main(process.argv);
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -60,10 +64,6 @@ function createProgram(signal: AbortSignal): Command {
   for (const command of program.commands) command.exitOverride().showSuggestionAfterError();
   return program;
 }
-
-const EXIT_CODES = `
-Exit codes: 0 held · 1 an expectation failed · 2 bad input · 3 this machine cannot run it (or what was
-running was killed) · 4 our own bug · 130, 143 interrupted (Ctrl-C, SIGTERM)`;
 
 function report(error: unknown, withStack: boolean): void {
   if (error instanceof CommanderError) {

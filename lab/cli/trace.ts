@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { judgeScenario } from '../judge/judge-scenario.ts';
 import { renderLadder } from '../report/ladder.ts';
+import { renderMermaid } from '../report/mermaid.ts';
 import { observe, type Observation } from '../run/observe.ts';
 import { inRunDirectory } from '../run/results.ts';
 import { runScenarios } from '../run/run-scenarios.ts';
@@ -11,6 +12,7 @@ import { EXIT } from './exit.ts';
 import { defaultResultsRoot, findLab } from './world.ts';
 
 interface TraceOptions {
+  readonly mermaid?: boolean;
   readonly lab?: string;
   readonly results: string;
   readonly json?: boolean;
@@ -25,6 +27,7 @@ export function addTrace(program: Command, context: CommandContext): void {
     .argument('<to>', 'http://…, tcp://host:port or udp://host:port')
     .option('--lab <name>', 'which lab, when several run')
     .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
+    .option('--mermaid', 'a Mermaid sequence diagram instead of the ladder')
     .option('--json', 'the facts as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- trace sleep http://httpbin.demo:8000/get')
     .action(async (from: string, to: string, options: TraceOptions) => {
@@ -35,6 +38,9 @@ export function addTrace(program: Command, context: CommandContext): void {
       const { directory, facts } = await observeOne(lab, scenario, options.results, context.signal);
       const verdict = judgeScenario(scenario, facts);
       output.result(facts, () => {
+        if (options.mermaid === true) {
+          return facts.paths.map((path) => renderMermaid(facts, path)).join('\n\n');
+        }
         const ladder = renderLadder(facts, verdict, { color: output.color, width: output.width });
         return `${ladder}\n\nCapture in ${directory}`;
       });

@@ -7,6 +7,7 @@ import { embedSecrets } from '../facts/embed-secrets.ts';
 import type { RunFacts } from '../facts/facts.ts';
 import type { RequestResult } from '../facts/request.ts';
 import { writeStory } from '../facts/story.ts';
+import { renderBaseline } from '../judge/baseline.ts';
 import type { Lab } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
 import { renewTunnels } from './renew-tunnels.ts';
@@ -90,5 +91,6 @@ async function analyse(
   await embedSecrets(directory, facts);
   await writeStory({ dir: directory, plan: lab.plan, facts });
   await writeFile(join(directory, CAPTURE_FILES.facts), JSON.stringify(facts, null, 2));
+  await writeFile(join(directory, CAPTURE_FILES.factsText), renderBaseline(facts));
   return { directory, requests, facts };
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { runProgram } from '../../lab/hosts/run.ts';
@@ -59,6 +59,35 @@ t.test('bad input is exit code 2, says where and what, and changes nothing', asy
   const missing = await command(['run', join(scratch.path, 'nowhere.yaml')]);
   t.equal(missing.exitCode, 2, 'file not found');
   t.match(missing.stderr, /nowhere\.yaml/);
+});
+
+t.test('what is no topology at all is exit code 2 too', async (t) => {
+  await using scratch = await scratchDirectory();
+  const path = (name: string): string => join(scratch.path, name);
+  await mkdir(path('directory.yaml'));
+  await writeFile(
+    path('garbage.yaml'),
+    Buffer.from(Array.from({ length: 5_000 }, (_, i) => (i * 89) % 256)),
+  );
+  await writeFile(path('enormous.yaml'), `name: x # ${'x'.repeat(3_000_000)}\n`);
+  await writeFile(path('empty.yaml'), '');
+  await symlink('loop.yaml', path('loop.yaml'));
+  for (const name of ['directory', 'garbage', 'enormous', 'empty', 'loop']) {
+    const { exitCode, stdout, stderr } = await command(['run', path(`${name}.yaml`)]);
+    t.equal(exitCode, 2, name);
+    t.match(stderr, new RegExp(`${name}\\.yaml`), `${name} is named`);
+    t.notMatch(stderr, /\n\s+at /, `${name} shows no stack`);
+    t.equal(stdout, '');
+  }
+  await writeFile(path('secret.yaml'), 'name: x\n', { mode: 0 });
+  await chmod(scratch.path, 0o755);
+  const secret = await commandAsNobody(['plan', path('secret.yaml')]);
+  t.match(secret, { exitCode: 2, stderr: /no permission/ });
+  const stdin = await command(['plan', '-'], { input: 'name: x\nnodez: [a]\n' });
+  t.match(stdin, { exitCode: 2, stderr: /^-:2:1: .*nodez/ }, 'standard input has places too');
+  const good = await command(['plan', '-'], { input: await readFile(TWO_NODES, 'utf8') });
+  t.match(good, { exitCode: 0, stdout: /kind: Namespace/ });
+  t.match(await command(['plan', '-'], { input: '' }), { exitCode: 2, stderr: /empty/ });
 });
 
 t.test('unknown images and kinds are refused by name', async (t) => {
@@ -145,8 +174,18 @@ t.test('a lab is used as a person uses it', async (t) => {
   t.match(JSON.parse(rules.stdout), {
     enrolled: true,
     drift: { isClean: true },
+    missingRouting: [],
     disagreements: [],
   });
+  const rule = ['pref', '32764', 'fwmark', '0x111/0xfff', 'lookup', '100'];
+  await command(['exec', ...on, 'sleep', '--', 'ip', 'rule', 'del', ...rule]);
+  const misled = await command(['rules', ...on, 'demo/sleep']);
+  t.equal(misled.exitCode, 1, 'a policy rule taken away shows');
+  t.match(misled.stdout, /missing {2}ip -4 rule add fwmark 0x111\/0xfff pref 32764 lookup 100/);
+  await command(['exec', ...on, 'sleep', '--', 'ip', 'rule', 'add', ...rule]);
+  const mended = await command(['rules', ...on, 'demo/sleep']);
+  t.equal(mended.exitCode, 0, 'and no more once it is back');
+  t.match(mended.stdout, /local default dev lo table 100/, 'the route is shown as well');
   await command(['exec', ...on, 'sleep', '--', 'iptables', '-t', 'nat', '-D', 'ISTIO_OUTPUT', '1']);
   const drifted = await command(['rules', ...on, 'demo/sleep']);
   t.equal(drifted.exitCode, 1, 'a rule taken away shows');
@@ -211,6 +250,7 @@ t.test('run leaves what it promised and nothing else', async (t) => {
   for (const file of [
     'story.pcapng',
     'facts.json',
+    'facts.txt',
     'verdict.json',
     'junit.xml',
     'plan.json',
