@@ -17,6 +17,9 @@ import type { Scenario, ScenarioStep, Topology } from './topology.ts';
 /** Later faults of a file with more are mostly echoes of the first. */
 const MAX_FAULTS = 100;
 
+/** Its descriptor: `/dev/stdin` cannot be opened where standard input is a socket. */
+const STANDARD_INPUT = 0;
+
 export interface LoadOptions {
   /** Text to use for `-` instead of reading standard input. */
   readonly stdin?: string;
@@ -29,7 +32,7 @@ export interface LoadOptions {
  *   every fault found otherwise.
  */
 export function loadTopology(file: string, options: LoadOptions = {}): Topology {
-  const text = file === '-' ? (options.stdin ?? readText('/dev/stdin')) : readText(file);
+  const text = file === '-' ? (options.stdin ?? readText(STANDARD_INPUT)) : readText(file);
   if (typeof text !== 'string') {
     const message = `Cannot read topology "${file}": ${text.reason}`;
     const fault = { file, line: 1, column: 1, path: '', message };

@@ -10,6 +10,8 @@ const TWO_NODES = join(ROOT, 'topologies', 'two-nodes.yaml');
 const VERBS = ['run', 'up', 'down', 'status', 'plan', 'exec', 'enrol', 'leave', 'rules'];
 const MORE_VERBS = ['capture', 'trace', 'prove', 'doctor', 'gc'];
 
+t.setTimeout(150_000);
+
 t.test('every verb has help with an example', async (t) => {
   for (const verb of [...VERBS, ...MORE_VERBS]) {
     const { exitCode, stdout } = await command([verb, '--help']);
