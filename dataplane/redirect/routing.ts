@@ -32,6 +32,17 @@ export function podRouting(family: Family): readonly RoutingEntry[] {
   ];
 }
 
+/** Whether a line of `ip rule show` or `ip route show table all` is the entry. */
+export function isListedAs(entry: RoutingEntry, line: string): boolean {
+  const words = line.trim().split(/\s+/).join(' ');
+  if (entry.kind === 'fwmark-rule') {
+    const mark = markText(entry.mark, entry.mask);
+    return words === `${entry.priority}: from all fwmark ${mark} lookup ${entry.table}`;
+  }
+  const to = entry.to === '0.0.0.0/0' || entry.to === '::/0' ? 'default' : entry.to;
+  return `${words} `.startsWith(`local ${to} dev ${entry.link} table ${entry.table} `);
+}
+
 /** Arguments of `ip` that add or remove the entry. */
 export function ipArguments(entry: RoutingEntry, action: 'add' | 'del'): readonly string[] {
   const family = entry.family === 'ipv4' ? '-4' : '-6';

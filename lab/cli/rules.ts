@@ -33,6 +33,7 @@ export function addRules(program: Command, context: CommandContext): void {
       output.result(reading, () =>
         options.raw === true ? reading.saved : renderRules(reading, { width: output.width }),
       );
-      process.exitCode = reading.drift?.isClean === false ? EXIT.failed : EXIT.held;
+      const isDrifted = reading.drift?.isClean === false || reading.missingRouting.length > 0;
+      process.exitCode = isDrifted ? EXIT.failed : EXIT.held;
     });
 }

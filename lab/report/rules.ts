@@ -1,4 +1,5 @@
 import type { Drift } from '../../dataplane/redirect/diff.ts';
+import { ipArguments, isListedAs } from '../../dataplane/redirect/routing.ts';
 import type { WalkStep } from '../../dataplane/redirect/walk.ts';
 import type { RulesReading } from '../run/read-rules.ts';
 
@@ -18,10 +19,9 @@ export function renderRules(reading: RulesReading, options: RulesTextOptions): s
     '',
     ...walks,
     'Policy routing:',
-    ...reading.policyRules.map((line) => `  ${line}`),
-    ...reading.routing.map((entry) => wrap(`why: ${entry.why}`, 4, options.width)),
+    ...renderRouting(reading, options),
     '',
-    renderDrift(reading.drift),
+    renderDrift(reading),
     renderCrossCheck(reading),
   ].join('\n');
 }
@@ -49,10 +49,29 @@ function renderStep(step: WalkStep, options: RulesTextOptions): readonly string[
   return step.why ? [line, wrap(`why: ${step.why}`, indent + 4, options.width)] : [line];
 }
 
-function renderDrift(drift: Drift | undefined): string {
+/** The kernel's policy rules and the routes they lead to, each of ours with its reason. */
+function renderRouting(reading: RulesReading, options: RulesTextOptions): readonly string[] {
+  const { policyRules, routes, routing } = reading;
+  const led = routes.filter((line) => routing.some((entry) => isListedAs(entry, line)));
+  return [...policyRules, ...led].flatMap((line) => {
+    const ours = routing.filter((entry) => isListedAs(entry, line));
+    const whys = ours.map(({ why }) => wrap(`why: ${why}`, 6, options.width));
+    return [`  ${line.trim().replaceAll('\t', ' ')}`, ...whys];
+  });
+}
+
+function renderDrift({ drift, missingRouting }: RulesReading): string {
   if (drift === undefined) return 'No redirect rules are wanted here.';
-  if (drift.isClean)
-    return 'As wanted: the kernel has every rule of the era, in order, and none too many.';
+  if (drift.isClean && missingRouting.length === 0) {
+    return 'As wanted: the kernel has every rule and route of the era, in order, and no rule too many.';
+  }
+  const routing = missingRouting.map(
+    (entry) => `  missing  ip ${ipArguments(entry, 'add').join(' ')}`,
+  );
+  return ['DIFFERS from what the era wants:', ...describeDrift(drift), ...routing].join('\n');
+}
+
+function describeDrift(drift: Drift): readonly string[] {
   const missing = drift.missing.map(
     (rule) => `  missing  ${rule.table} ${rule.chain}: ${rule.text}`,
   );
@@ -62,7 +81,7 @@ function renderDrift(drift: Drift | undefined): string {
     ...drift.missingChains.map((chain) => `  missing  chain ${chain}`),
     ...drift.leftoverChains.map((chain) => `  leftover chain ${chain}`),
   ];
-  return ['DIFFERS from what the era wants:', ...chains, ...missing, ...extra, ...order].join('\n');
+  return [...chains, ...missing, ...extra, ...order];
 }
 
 function renderCrossCheck({ disagreements }: RulesReading): string {

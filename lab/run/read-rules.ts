@@ -3,6 +3,7 @@ import { findDrift, type Drift } from '../../dataplane/redirect/diff.ts';
 import { hostRules } from '../../dataplane/redirect/host-rules.ts';
 import { parseSave } from '../../dataplane/redirect/parse-save.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
+import { isListedAs } from '../../dataplane/redirect/routing.ts';
 import type { RoutingEntry, RuleSet } from '../../dataplane/redirect/rule.ts';
 import { type Direction, type WalkStep, walkRules } from '../../dataplane/redirect/walk.ts';
 import { runProgram } from '../hosts/run.ts';
@@ -21,6 +22,8 @@ export interface RulesReading {
   readonly policyRules: readonly string[];
   readonly routes: readonly string[];
   readonly routing: readonly RoutingEntry[];
+  /** Entries of `routing` that the kernel has not. */
+  readonly missingRouting: readonly RoutingEntry[];
   /** What differs from the rules that the lab's era wants here; absent where none are wanted. */
   readonly drift?: Drift;
   /** Where a second parser (the npm package iptables-parser) read the same text otherwise. */
@@ -40,6 +43,8 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
   const place = placeOf(lab.plan, status, target);
   const wanted = wantedRules(lab.plan, place);
   const known = wanted?.families ?? [];
+  const routing = (wanted?.routing ?? []).filter(({ family }) => family === 'ipv4');
+  const listed = [...lines(policyRules), ...lines(routes)];
   const rules = parseSave(saved);
   const ipv4 = known.find(({ family }) => family === 'ipv4');
   const directions: readonly Direction[] =
@@ -53,7 +58,8 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
     })),
     policyRules: lines(policyRules),
     routes: lines(routes),
-    routing: wanted?.routing ?? [],
+    routing,
+    missingRouting: routing.filter((entry) => !listed.some((line) => isListedAs(entry, line))),
     ...(ipv4 === undefined ? {} : { drift: findDrift(ipv4, rules) }),
     disagreements: crossCheck(saved),
     saved,
