@@ -63,6 +63,10 @@ const JOBS = {
     programs: [...LAB_PROGRAMS, 'haproxy', 'openssl'],
     run: (args) => become(process.execPath, ['--import=tsx', 'scripts/bench-path.ts', ...args]),
   },
+  demo: {
+    programs: LAB_PROGRAMS,
+    run: (args) => become(process.execPath, ['--import=tsx', 'scripts/demo.ts', ...args]),
+  },
   build: { programs: LAB_PROGRAMS, run: () => 0 },
   lint: { programs: LAB_PROGRAMS, run: runLint },
 };
