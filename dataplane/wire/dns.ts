@@ -278,19 +278,22 @@ function shortOf(bytes: number, offset: number): WireError {
 
 /**
  * Encodes a message with compressed names. Where it would take more than `maxBytes` (512 or what
- * EDNS says on UDP, 65,535 on TCP), records are left out from the end and TC is set (RFC 2181
- * section 9); EDNS is kept, and a record left out of the additional section alone sets no TC.
+ * EDNS says on UDP, 65,535 on TCP), records, then questions, are left out from the end and TC is
+ * set (RFC 2181 section 9); EDNS is kept, and a record left out of the additional section alone sets no TC.
  * @throws WireError on a name, address or string that DNS cannot hold
  */
 export function encodeDns(message: DnsMessage, maxBytes = 65_535): Buffer {
   const writer = new Writer(message, maxBytes);
-  writer.questions(message.questions);
-  const answers = writer.records(message.answers);
+  const questions = writer.questions(message.questions);
+  const answers = writer.records(message.answers, questions);
   const authorities = writer.records(message.authorities, answers);
   const isCut =
-    answers.count < message.answers.length || authorities.count < message.authorities.length;
+    !questions.isWhole ||
+    answers.count < message.answers.length ||
+    authorities.count < message.authorities.length;
   const additionals = writer.records(message.additionals, authorities);
-  return writer.finish(message, answers.count, authorities.count, additionals.count, isCut);
+  const counts = [questions.count, answers.count, authorities.count, additionals.count] as const;
+  return writer.finish(message, counts, isCut);
 }
 
 interface Written {
@@ -310,42 +313,45 @@ class Writer {
     this.#names = new NameWriter(HEADER_BYTES);
   }
 
-  questions(questions: readonly DnsQuestion[]): void {
-    for (const { name, type, class: dnsClass } of questions) {
+  questions(questions: readonly DnsQuestion[]): Written {
+    return this.#whileFitting(questions, ({ name, type, class: dnsClass }) => {
       this.#names.name(name, true);
       this.#names.uint16(type);
       this.#names.uint16(dnsClass);
-    }
+    });
   }
 
-  records(records: readonly DnsRecord[], before: Written = { count: 0, isWhole: true }): Written {
+  records(records: readonly DnsRecord[], before: Written): Written {
     if (!before.isWhole) return { count: 0, isWhole: false };
-    for (let i = 0; i < records.length; i++) {
+    return this.#whileFitting(records, (record) => this.#record(record));
+  }
+
+  finish(
+    message: DnsMessage,
+    counts: readonly [number, number, number, number],
+    isCut: boolean,
+  ): Buffer {
+    const [questions, answers, authorities, additionals] = counts;
+    const out = Buffer.concat([this.#names.bytes(), this.#edns]);
+    out.writeUInt16BE(message.id, 0);
+    out.writeUInt16BE(flagsOf(message) | (isCut ? 0x0200 : 0), 2);
+    out.writeUInt16BE(questions, 4);
+    out.writeUInt16BE(answers, 6);
+    out.writeUInt16BE(authorities, 8);
+    out.writeUInt16BE(additionals + (this.#edns.length > 0 ? 1 : 0), 10);
+    return out;
+  }
+
+  #whileFitting<T>(items: readonly T[], write: (item: T) => void): Written {
+    for (let i = 0; i < items.length; i++) {
       const start = this.#names.length;
-      this.#record(records[i]!);
+      write(items[i]!);
       if (this.#names.length > this.#limit) {
         this.#names.rewind(start);
         return { count: i, isWhole: false };
       }
     }
-    return { count: records.length, isWhole: true };
-  }
-
-  finish(
-    message: DnsMessage,
-    answers: number,
-    authorities: number,
-    additionals: number,
-    isCut: boolean,
-  ): Buffer {
-    const out = Buffer.concat([this.#names.bytes(), this.#edns]);
-    out.writeUInt16BE(message.id, 0);
-    out.writeUInt16BE(flagsOf(message) | (isCut ? 0x0200 : 0), 2);
-    out.writeUInt16BE(message.questions.length, 4);
-    out.writeUInt16BE(answers, 6);
-    out.writeUInt16BE(authorities, 8);
-    out.writeUInt16BE(additionals + (this.#edns.length > 0 ? 1 : 0), 10);
-    return out;
+    return { count: items.length, isWhole: true };
   }
 
   #record(record: DnsRecord): void {

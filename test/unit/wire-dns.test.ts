@@ -114,6 +114,23 @@ t.test('encodeDns() cuts at maxBytes and sets TC', async (t) => {
   t.equal(additionalsCut.isTruncated, false, 'additional records alone set no TC');
 });
 
+t.test('encodeDns() keeps to maxBytes whatever questions it echoes', async (t) => {
+  const one = { ...REPLY, answers: [], authorities: [], additionals: [] };
+  const question = (name: string) => ({ name, type: DNS_TYPE.A, class: DNS_CLASS_IN });
+  const many = Array.from({ length: 9_000 }, (_, i) => question(`${i}${'x'.repeat(58)}.demo`));
+  for (const maxBytes of [512, 4096, undefined]) {
+    const bytes = encodeDns({ ...one, questions: many }, maxBytes);
+    const read = decodeDns(bytes);
+    t.ok(bytes.length <= (maxBytes ?? 65_535), `${bytes.length} bytes`);
+    t.equal(read.isTruncated, true);
+    t.same(read.questions, many.slice(0, read.questions.length));
+    t.ok(read.questions.length > 5, `${read.questions.length} questions`);
+    t.same(read.edns, REPLY.edns);
+  }
+  const few = decodeDns(encodeDns({ ...one, questions: many.slice(0, 5) }, 512));
+  t.match(few, { isTruncated: false, questions: many.slice(0, 5) }, 'control');
+});
+
 t.test('decodeDns() refuses malformed messages', async (t) => {
   const header = (questions: number, answers = 0): Buffer => {
     const bytes = Buffer.alloc(12);
