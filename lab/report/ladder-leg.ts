@@ -2,7 +2,7 @@ import { ipOf, splitAddress } from '../facts/address.ts';
 import type { Connection, Leg, LegEnd, Path, RunFacts, Sighting } from '../facts/facts.ts';
 import { nameOf } from '../judge/places.ts';
 import type { LadderOptions } from './ladder.ts';
-import { columns, formatBytes, formatUs, pad, spread, styled } from './text.ts';
+import { columns, formatBytes, formatUs, pad, spread, styled, wrap } from './text.ts';
 
 /** Widths of the columns of a ladder, the same for all legs so that they stand in line. */
 export interface ColumnWidths {
@@ -41,8 +41,8 @@ export function renderLeg(
   if (leg === undefined || connection === undefined) return [];
   return [
     renderHeading(path, leg, options),
-    renderAddresses(facts, leg, connection, options),
-    ...renderTunnel(leg, connection),
+    ...renderAddresses(facts, leg, connection, options),
+    ...renderTunnel(leg, connection, options),
     ...renderSightings(facts, leg, connection, widths, options),
   ];
 }
@@ -77,7 +77,7 @@ function renderAddresses(
   leg: Leg,
   connection: Connection,
   options: LadderOptions,
-): string {
+): readonly string[] {
   const { listener } = leg.to;
   const isHidden = listener !== undefined && !leg.to.address.endsWith(`:${listener}`);
   const tuple = `    ${leg.from.address} → ${leg.to.address}`;
@@ -87,7 +87,17 @@ function renderAddresses(
   const { bytesSent, bytesReceived } = leg.hbone?.stream ?? connection;
   const bytes = `→ ${formatBytes(bytesSent)}  ← ${formatBytes(bytesReceived)}`;
   const left = tuple + taken + wanted + (ENDINGS[connection.end] ?? '');
-  return spread(left, styled(bytes, 'dim', options), options.width);
+  const right = styled(bytes, 'dim', options);
+  if (columns(left) + 2 + columns(right) <= options.width) {
+    return [spread(left, right, options.width)];
+  }
+  return [...indented(left.trim(), options), spread('', right, options.width)];
+}
+
+/** Below the heading of its leg, on as many lines as it takes. */
+function indented(text: string, { width }: LadderOptions): readonly string[] {
+  const [first = '', ...rest] = wrap(text, width - 4, '    ');
+  return [`    ${first}`, ...rest];
 }
 
 const ENDINGS: Readonly<Partial<Record<Connection['end'], string>>> = {
@@ -102,7 +112,7 @@ function named(facts: RunFacts, address: string): string {
   return name === ip ? '' : ` (${name})`;
 }
 
-function renderTunnel(leg: Leg, { tls }: Connection): readonly string[] {
+function renderTunnel(leg: Leg, { tls }: Connection, options: LadderOptions): readonly string[] {
   const { hbone } = leg;
   if (hbone === undefined) return [];
   const { stream } = hbone;
@@ -117,7 +127,7 @@ function renderTunnel(leg: Leg, { tls }: Connection): readonly string[] {
   const cipher = [hbone.version, hbone.cipher, hbone.alpn].filter(Boolean).join(' · ');
   return [
     `    ${cipher}${connect.length > 0 ? ` · ${connect[0]!.trim()}` : ''}`,
-    `    ${identities}`,
+    ...indented(identities, options),
   ];
 }
 
@@ -145,9 +155,10 @@ function renderSightings(
   widths: ColumnWidths,
   options: LadderOptions,
 ): readonly string[] {
-  return sightings.flatMap((sighting, index) => {
+  const inside = takenAs(leg, sightings.at(-1));
+  const rows = sightings.flatMap((sighting, index) => {
     const cells = cellsOf(facts, leg, sightings, index);
-    const rung = index === sightings.length - 1 ? '└' : '├';
+    const rung = index === sightings.length - 1 && inside.length === 0 ? '└' : '├';
     const row = [
       pad(cells.place, widths.place),
       pad(sighting.direction, 4),
@@ -161,6 +172,7 @@ function renderSightings(
     const nat = index === 0 ? leftAs(leg, sighting) : translated(sightings[index - 1], sighting);
     return [...nat, spread(left, since, options.width)];
   });
+  return [...rows, ...inside];
 }
 
 /** Marks of what the client of the leg sent, and of what it was answered. */
@@ -203,6 +215,12 @@ function sinceText(leg: Leg, index: number): string {
 function leftAs({ from }: Leg, { client }: Sighting): readonly string[] {
   if (from.address === client) return [];
   return [`    │   NAT: source ${from.address} is now ${shortest(from.address, client)}`];
+}
+
+/** A REDIRECT in the namespace of the server happens behind the last interface. */
+function takenAs({ to }: Leg, last: Sighting | undefined): readonly string[] {
+  if (last === undefined || last.server === to.address) return [];
+  return [`    └   NAT: destination ${last.server} is now ${shortest(last.server, to.address)}`];
 }
 
 /** A line that says what NAT made of the addresses, where they changed. */
