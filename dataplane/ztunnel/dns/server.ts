@@ -44,7 +44,8 @@ export class DnsProxy implements Disposable {
       sockets: fromPod ? sockets : new SocketFactory(process.config, undefined),
       dataPath,
       servers: () => this.#resolvConf().servers,
-      asking: this.#asking,
+      // Ports of another namespace say nothing of who asks in this one.
+      asking: fromPod ? this.#asking : new Set(),
     };
     const { host, port } = process.config.dnsProxyAddress;
     const address = host === 'localhost' ? `localhost:${port}` : formatEndpoint(host);
