@@ -17,6 +17,9 @@ const MOST_MESSAGE_BYTES = 64 * 1024;
 /** KeyUpdates without data between them that are still taken for honest. */
 const MOST_IDLE_KEY_UPDATES = 32;
 
+/** How long a closing connection may take to hand over what is queued. */
+const CLOSE_MS = 5_000;
+
 /** What the protocol above is told. Offsets are valid only during the call. */
 export interface SealedOwner {
   onPlain(offset: number, length: number): void;
@@ -44,6 +47,7 @@ export class SealedConnection implements SlotHandler, OutboxOwner {
   #keyUpdatesReceived = 0;
   #isOver = false;
   #isClosing = false;
+  #closeTimer: NodeJS.Timeout | undefined;
 
   /** Attaches the keys of `result`; reading starts with `start`. */
   constructor(
@@ -98,10 +102,15 @@ export class SealedConnection implements SlotHandler, OutboxOwner {
     this.#attachWriteKey(0);
   }
 
-  /** Sends what is queued, close_notify and FIN, then closes. The owner hears nothing more. */
+  /**
+   * Sends what is queued, close_notify and FIN, then closes; a peer that does not read is not waited
+   * for longer than some seconds. The owner hears nothing more.
+   */
   close(): void {
     if (this.#isOver || this.#isClosing) return;
     this.#isClosing = true;
+    this.#closeTimer = setTimeout(() => this.#end(undefined), CLOSE_MS);
+    this.#closeTimer.unref();
     this.#sayAlert(LEVEL.warning, ALERT.closeNotify);
     // The peer may be gone already: then sending has ended the connection and freed the slot.
     if (this.#isOver) return;
@@ -228,6 +237,7 @@ export class SealedConnection implements SlotHandler, OutboxOwner {
   #end(error: Error | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    clearTimeout(this.#closeTimer);
     this.outbox.abandon();
     this.#socket.destroy();
     if (!this.#isClosing) this.#owner.onOver(error);

@@ -66,7 +66,7 @@ static void keep_pending(engine_t *engine, slot_t *slot, const uint8_t *bytes, s
   if (end + length > slot->pending_size) {
     size_t total = slot->pending_length + length;
     if (total > slot->pending_size - slot->pending_size / 4) {
-      size_t size = total + total / 2 + 16384;
+      size_t size = total + (total < 65536 ? total : 65536) + 4096;
       uint8_t *bigger = malloc(size);
       if (slot->pending_length) memcpy(bigger, slot->pending + slot->pending_offset, slot->pending_length);
       free(slot->pending);

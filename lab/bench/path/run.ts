@@ -75,13 +75,16 @@ async function sample(
   options: BenchOptions,
 ): Promise<Samples> {
   const samples = emptySamples();
-  for (let round = 0; round < options.rounds; round++) {
+  // Round 0 warms everything up (a JIT needs thousands of connections) and is thrown away.
+  for (let round = 0; round <= options.rounds; round++) {
     for (const name of Object.keys(LOADS) as LoadName[]) {
       for (let i = 0; i < variants.length; i++) {
         const variant = variants[(round + i) % variants.length]!;
-        options.onProgress(`round ${round + 1} of ${options.rounds}: ${name}, ${variant.name}`);
+        const place = round === 0 ? 'warm-up' : `round ${round} of ${options.rounds}`;
+        options.onProgress(`${place}: ${name}, ${variant.name}`);
         const load = { ...LOADS[name], seconds: options.seconds };
-        samples[name][variant.name].push(await measure(world, variant, load));
+        const measured = await measure(world, variant, load);
+        if (round > 0) samples[name][variant.name].push(measured);
       }
     }
   }

@@ -87,7 +87,7 @@ defaults
   const start = (pod: BenchPod, name: string, config: string): ChildProcess => {
     const file = join(world.directory, `${name}.cfg`);
     writeFileSync(file, config);
-    return world.start(pod, ['haproxy', '-db', '-f', file]);
+    return world.startLogged(pod, name, ['haproxy', '-db', '-f', file]);
   };
   const children = [
     start(
@@ -136,7 +136,7 @@ export async function ourVariant(
   }));
   writeFileSync(stateFile, JSON.stringify({ workloads }));
   const children = [client, server].map((pod) =>
-    world.start(pod, [process.execPath, program], {
+    world.startLogged(pod, `ztunnel-${pod.name}`, [process.execPath, program], {
       PROXY_MODE: 'dedicated',
       PROXY_WORKLOAD_INFO: `default/${pod.name}/${pod.name}`,
       LOCAL_XDS_PATH: stateFile,
@@ -157,10 +157,6 @@ function running(
   world: BenchWorld,
   children: readonly ChildProcess[],
 ): Pick<Variant, 'pids' | 'stop'> {
-  for (const child of children) {
-    child.stdout?.resume();
-    child.stderr?.resume();
-  }
   return {
     pids: children.map((child) => child.pid ?? 0),
     stop: async () => {

@@ -1,6 +1,6 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { applyRules } from '../../../dataplane/agent/apply-rules.ts';
@@ -67,15 +67,33 @@ export class BenchWorld implements AsyncDisposable {
     runScript(pod.netns, SYSCTLS);
   }
 
-  /** Starts a program in a pod's netns; it dies with this process. */
-  start(
+  /** Starts a program in a pod's netns, its output piped; it dies with this process. */
+  start(pod: BenchPod, argv: readonly string[]): ChildProcess {
+    return this.#spawn(pod, argv, ['ignore', 'pipe', 'pipe'], {});
+  }
+
+  /** The same, its output in `<name>.log`: reading a pipe would cost CPU beside the measurement. */
+  startLogged(
     pod: BenchPod,
+    name: string,
     argv: readonly string[],
     env: Readonly<Record<string, string>> = {},
   ): ChildProcess {
+    const log = openSync(join(this.directory, `${name}.log`), 'a');
+    const child = this.#spawn(pod, argv, ['ignore', log, log], env);
+    closeSync(log);
+    return child;
+  }
+
+  #spawn(
+    pod: BenchPod,
+    argv: readonly string[],
+    stdio: StdioOptions,
+    env: Readonly<Record<string, string>>,
+  ): ChildProcess {
     const child = withNetns(pod.netns, () =>
       spawn('setpriv', ['--pdeathsig', 'KILL', ...argv], {
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio,
         env: { ...process.env, ...env },
       }),
     );
