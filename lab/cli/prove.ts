@@ -42,7 +42,12 @@ export function addProve(program: Command, context: CommandContext): void {
       const output = context.output(options.json === true);
       await using lab = await findLab(options.lab);
       const scenario = oneRequest(`mtls ${from} → ${to}`, from, urlOf(to, lab.plan));
-      const { directory, facts } = await observeOne(lab, scenario, options.results, context.signal);
+      const { directory, facts } = await observeOne(
+        lab,
+        scenario,
+        { results: options.results, verb: 'prove' },
+        context.signal,
+      );
       const verdict = proveMtls(scenario, facts);
       output.result({ ...verdict, directory }, () => {
         const ladder = renderLadder(facts, verdict, { color: output.color, width: output.width });

@@ -35,7 +35,12 @@ export function addTrace(program: Command, context: CommandContext): void {
       const output = context.output(options.json === true);
       await using lab = await findLab(options.lab);
       const scenario = oneRequest(`${from} → ${to}`, from, to);
-      const { directory, facts } = await observeOne(lab, scenario, options.results, context.signal);
+      const { directory, facts } = await observeOne(
+        lab,
+        scenario,
+        { results: options.results, verb: 'trace' },
+        context.signal,
+      );
       const verdict = judgeScenario(scenario, facts);
       output.result(facts, () => {
         if (options.mermaid === true) {
@@ -55,14 +60,14 @@ export function oneRequest(name: string, from: string, to: string): Scenario {
   return { name, before: [], request: { from, to, count: 1 }, expect: {}, line: 0 };
 }
 
-/** Records one scenario in a running lab, with whole frames. */
+/** Records one scenario in a running lab, with whole frames; the verb is in the directory's name. */
 export async function observeOne(
   lab: Lab,
   scenario: Scenario,
-  results: string,
+  { results, verb }: { readonly results: string; readonly verb: 'trace' | 'prove' },
   signal: AbortSignal,
 ): Promise<Observation> {
-  return inRunDirectory(results, `${lab.name}-trace`, new Date(), (directory) =>
+  return inRunDirectory(results, `${lab.name}-${verb}`, new Date(), (directory) =>
     observe(lab, { directory, snapLength: 0, signal }, () =>
       runScenarios(lab, [scenario], {}, signal),
     ),

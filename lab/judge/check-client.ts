@@ -55,7 +55,8 @@ export function checkSource(facts: RunFacts, path: Path, wanted: string): Check 
     return couldNotRun('source', wanted, 'a leg that reached the app');
   }
   const ip = ipOf(sighting.client);
-  const seen = `${nameOf(facts, ip)} (${ip})`;
+  const name = nameOf(facts, ip);
+  const seen = name === ip ? ip : `${name} (${ip})`;
   const isSo = addresses.includes(ip);
   const told = reported === undefined ? ', by its packets' : '';
   const text = isSo ? `source ${seen}${told}` : `source ${seen}, wanted ${wanted}`;
