@@ -25,15 +25,22 @@ export function readManifests(
 ): Manifests {
   const placed: PlacedObject[] = [];
   const faults: TopologyFault[] = [];
+  const read = new Set<string>();
   for (const [index, name] of names.entries()) {
-    const file = path.join(directory, name);
-    const text = readText(path.isAbsolute(name) ? name : file);
+    const file = path.isAbsolute(name) ? name : path.join(directory, name);
+    // Every object would be there twice, and a short topology could cost any number of readings.
+    if (read.has(path.resolve(file))) {
+      faults.push(topology.fault(['manifests', index], `Manifest "${name}" is named twice`));
+      continue;
+    }
+    read.add(path.resolve(file));
+    const text = readText(file);
     if (typeof text !== 'string') {
       const message = `Cannot read manifest "${name}": ${text.reason}`;
       faults.push(topology.fault(['manifests', index], message));
       continue;
     }
-    const source = parseSource(text, path.isAbsolute(name) ? name : file);
+    const source = parseSource(text, file);
     faults.push(...source.faults);
     for (const document of source.documents) {
       const found = objectsOf(document, []);

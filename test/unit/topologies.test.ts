@@ -550,6 +550,16 @@ t.test('manifests are read as in a cluster, and what cannot be built is refused'
   t.same(load(`${service}  ports: [{ port: 1, nodePort: 30000 }]\n`), [
     '/m.yaml:5:32: A "nodePort" wants "type: NodePort"',
   ]);
+  const names = ['m.yaml', './m.yaml', path.join(directory, 'm.yaml')];
+  const twice = faultsOf(`name: a\nnodes: [a]\nmanifests: ${JSON.stringify(names)}\n`, file);
+  t.match(
+    twice.filter((fault) => fault.startsWith(file)),
+    [/:3:22: Manifest "\.\/m\.yaml" is named twice$/, /:3:33: Manifest "\/.*" is named twice$/],
+    'however it is spelt',
+  );
+  const startMs = performance.now();
+  faultsOf(`name: a\nnodes: [a]\nmanifests: [${'m.yaml, '.repeat(20_000)}]\n`, file);
+  t.ok(performance.now() - startMs < 10_000, 'and read once');
 });
 
 t.test('every topology of the project loads', async (t) => {
