@@ -183,3 +183,12 @@ export class NameWriter {
 }
 
 const ROOT = Buffer.alloc(1);
+
+/** The error of a message that ends too soon. */
+export function shortOf(bytes: number, offset: number): WireError {
+  return new WireError(
+    'dns',
+    `Cannot read DNS message: ${bytes} bytes wished at ${offset}`,
+    offset,
+  );
+}

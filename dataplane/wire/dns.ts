@@ -1,5 +1,6 @@
 import { WireError } from './errors.ts';
-import { readName, NameWriter } from './dns-name.ts';
+import { encodeEdns, readEdns, type DnsEdns } from './dns-edns.ts';
+import { readName, NameWriter, shortOf } from './dns-name.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './ip-address.ts';
 
 /** RFC 1035 section 3.2.2 and later. */
@@ -67,14 +68,6 @@ export interface DnsRecord {
   readonly data: DnsData;
 }
 
-/** EDNS of RFC 6891, taken out of the additional section. */
-export interface DnsEdns {
-  readonly udpPayloadBytes: number;
-  readonly version: number;
-  readonly isDnssecOk: boolean;
-  readonly options: readonly { readonly code: number; readonly data: Buffer }[];
-}
-
 export interface DnsMessage {
   readonly id: number;
   readonly isResponse: boolean;
@@ -95,6 +88,7 @@ export interface DnsMessage {
 }
 
 const HEADER_BYTES = 12;
+const NO_DATA = Buffer.alloc(0);
 
 /** Types of one domain name as data; only those of RFC 1035 may be compressed (RFC 3597). */
 const NAME_TYPES: ReadonlySet<number> = new Set([DNS_TYPE.NS, DNS_TYPE.CNAME, DNS_TYPE.PTR]);
@@ -114,7 +108,8 @@ export function decodeDns(message: Buffer): DnsMessage {
   const authorities = reader.records(message.readUInt16BE(8));
   const additionals = reader.records(message.readUInt16BE(10));
   const opt = additionals.find(({ type }) => type === DNS_TYPE.OPT);
-  const edns = opt && readEdns(opt);
+  const edns =
+    opt && readEdns(opt.class, opt.ttlSeconds, opt.data.kind === 'raw' ? opt.data.data : NO_DATA);
   return {
     id: message.readUInt16BE(0),
     isResponse: (flags & 0x8000) !== 0,
@@ -250,32 +245,6 @@ function readSoa(message: Buffer, start: number, end: number): DnsData {
   };
 }
 
-function readEdns(opt: DnsRecord): DnsEdns {
-  const data = opt.data.kind === 'raw' ? opt.data.data : Buffer.alloc(0);
-  const options: { code: number; data: Buffer }[] = [];
-  for (let at = 0; at < data.length;) {
-    if (at + 4 > data.length) throw shortOf(4, at);
-    const next = at + 4 + data.readUInt16BE(at + 2);
-    if (next > data.length) throw shortOf(next - at, at);
-    options.push({ code: data.readUInt16BE(at), data: data.subarray(at + 4, next) });
-    at = next;
-  }
-  return {
-    udpPayloadBytes: opt.class,
-    version: (opt.ttlSeconds >>> 16) & 0xff,
-    isDnssecOk: (opt.ttlSeconds & 0x8000) !== 0,
-    options,
-  };
-}
-
-function shortOf(bytes: number, offset: number): WireError {
-  return new WireError(
-    'dns',
-    `Cannot read DNS message: ${bytes} bytes wished at ${offset}`,
-    offset,
-  );
-}
-
 /**
  * Encodes a message with compressed names. Where it would take more than `maxBytes` (512 or what
  * EDNS says on UDP, 65,535 on TCP), records, then questions, are left out from the end and TC is
@@ -409,23 +378,4 @@ function flagsOf(message: DnsMessage): number {
     (message.isCheckingDisabled ? 0x0010 : 0) |
     (message.rcode & 15)
   );
-}
-
-function encodeEdns(edns: DnsEdns, rcode: number): Buffer {
-  const options = edns.options.map(({ code, data }) => {
-    const option = Buffer.alloc(4 + data.length);
-    option.writeUInt16BE(code, 0);
-    option.writeUInt16BE(data.length, 2);
-    data.copy(option, 4);
-    return option;
-  });
-  const data = Buffer.concat(options);
-  const record = Buffer.alloc(11);
-  record.writeUInt16BE(DNS_TYPE.OPT, 1);
-  record.writeUInt16BE(edns.udpPayloadBytes, 3);
-  record[5] = rcode >> 4;
-  record[6] = edns.version;
-  record.writeUInt16BE(edns.isDnssecOk ? 0x8000 : 0, 7);
-  record.writeUInt16BE(data.length, 9);
-  return Buffer.concat([record, data]);
 }

@@ -4,7 +4,6 @@ export const ETHER_TYPE = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd } as const;
 
 export const ETHERNET_HEADER_BYTES = 14;
 
-const VLAN_TAG: ReadonlySet<number> = new Set([0x8100, 0x88a8, 0x9100]);
 const MAX_TAGS = 4;
 
 export interface EthernetHeader {
@@ -26,7 +25,7 @@ export function readEthernet(
   let at = offset + 12;
   if (at + 2 > end) throw tooShort(offset, end);
   let etherType = (from[at]! << 8) | from[at + 1]!;
-  for (let tags = 0; VLAN_TAG.has(etherType) && tags < MAX_TAGS; tags++) {
+  for (let tags = 0; isVlanTag(etherType) && tags < MAX_TAGS; tags++) {
     at += 4;
     if (at + 2 > end) throw tooShort(offset, end);
     etherType = (from[at]! << 8) | from[at + 1]!;
@@ -40,7 +39,7 @@ export function readEthernet(
 export function vlanIds(from: Uint8Array, offset: number, end: number): number[] {
   const ids: number[] = [];
   for (let at = offset + 12; at + 4 <= end && ids.length < MAX_TAGS; at += 4) {
-    if (!VLAN_TAG.has((from[at]! << 8) | from[at + 1]!)) break;
+    if (!isVlanTag((from[at]! << 8) | from[at + 1]!)) break;
     ids.push(((from[at + 2]! & 0x0f) << 8) | from[at + 3]!);
   }
   return ids;
@@ -49,6 +48,10 @@ export function vlanIds(from: Uint8Array, offset: number, end: number): number[]
 /** `02:42:ac:12:00:02` of the 6 bytes at `offset`. */
 export function formatMac(from: Buffer, offset: number): string {
   return from.toString('hex', offset, offset + 6).replace(/..(?=.)/g, '$&:');
+}
+
+function isVlanTag(etherType: number): boolean {
+  return etherType === 0x8100 || etherType === 0x88a8 || etherType === 0x9100;
 }
 
 function tooShort(offset: number, end: number): WireError {

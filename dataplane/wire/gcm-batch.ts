@@ -132,18 +132,18 @@ export class GcmBatch {
     this.#multiply();
     let at = body;
     for (; at + BLOCK_BYTES <= end; at += BLOCK_BYTES) {
-      z[0]! ^= word(from, at);
-      z[1]! ^= word(from, at + 4);
-      z[2]! ^= word(from, at + 8);
-      z[3]! ^= word(from, at + 12);
+      z[0] ^= word(from, at);
+      z[1] ^= word(from, at + 4);
+      z[2] ^= word(from, at + 8);
+      z[3] ^= word(from, at + 12);
       this.#multiply();
     }
     if (at < end) {
       for (let i = 0; at + i < end; i++) z[i >> 2]! ^= from[at + i]! << (24 - 8 * (i & 3));
       this.#multiply();
     }
-    z[1]! ^= HEADER_BYTES * 8;
-    z[3]! ^= (end - body) * 8;
+    z[1] ^= HEADER_BYTES * 8;
+    z[3] ^= (end - body) * 8;
     this.#multiply();
   }
 

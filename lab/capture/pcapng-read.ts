@@ -1,8 +1,8 @@
 import { formatIpv4, formatIpv6 } from '../../dataplane/wire/ip-address.ts';
+import { readMark } from './pcapng-mark.ts';
 import {
   BLOCK,
   BYTE_ORDER_MAGIC,
-  MARK_COMMENT,
   OPTION,
   PcapngError,
   TLS_KEY_LOG,
@@ -394,20 +394,3 @@ const NO_INTERFACE: PcapngInterface = {
   ticksPerSecond: 1e6,
   offsetSeconds: 0n,
 };
-
-const MARK_BYTES = Buffer.from(MARK_COMMENT);
-
-/** The mark in a comment of the form {@link MARK_COMMENT}; 0 where it is another comment. */
-function readMark(buffer: Buffer, start: number, end: number): number {
-  const digitsAt = start + MARK_BYTES.length;
-  if (end <= digitsAt || end - digitsAt > 8) return 0;
-  for (let i = 0; i < MARK_BYTES.length; i++) if (buffer[start + i] !== MARK_BYTES[i]) return 0;
-  let mark = 0;
-  for (let at = digitsAt; at < end; at++) {
-    const byte = buffer[at]!;
-    const digit = byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : byte - 0x57;
-    if (digit < 0 || digit > 15 || (byte > 0x39 && byte < 0x61)) return 0;
-    mark = mark * 16 + digit;
-  }
-  return mark;
-}

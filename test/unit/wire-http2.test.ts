@@ -119,7 +119,6 @@ t.test('HpackEncoder writes the blocks of RFC 7541 appendices C.4 and C.6', asyn
   t.same(responses.encode(RESPONSES[1]!), hex('4803 3330 37c1 c0bf'));
   t.same(responses.encode(RESPONSES[2]!), C6[2]);
 });
-const prefix = hex('3fe101');
 
 t.test('HpackEncoder marks sensitive fields and keeps them out of the table', async (t) => {
   const encoder = new HpackEncoder({ sensitive: new Set(['password']) });

@@ -10,6 +10,7 @@ import {
   decodeServerHello,
 } from '../../dataplane/wire/tls.ts';
 import { nextTrafficSecret, parseKeyLog, trafficKeys } from '../../dataplane/wire/tls-keys.ts';
+import { RecordOpener } from '../../dataplane/wire/tls-opener.ts';
 import { RecordProtection } from '../../dataplane/wire/tls-record.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
@@ -67,6 +68,46 @@ t.test('RecordProtection opens what it seals, in order, through key updates', as
     );
   }
   t.equal(new RecordProtection(AES128, Buffer.alloc(32)).open(Buffer.alloc(20)), undefined);
+});
+
+t.test('RecordOpener opens in batches and alone what RecordProtection sealed', async (t) => {
+  for (const suite of TLS13_SUITES.values()) {
+    const secret = randomBytes(suite.hash === 'sha384' ? 48 : 32);
+    const [seal, opener] = [new RecordProtection(suite, secret), new RecordOpener(suite, secret)];
+    const into = Buffer.alloc(9000);
+    for (let round = 0; round < 2; round++) {
+      // Lengths on both sides of each block, and some too long for a batch.
+      const contents = Array.from({ length: 300 }, (_, i) => randomBytes(i % 97 === 0 ? 8000 : i));
+      const records = contents.map((content, i) => seal.seal(i % 3 === 0 ? 22 : 23, content));
+      const stream = Buffer.concat(records);
+      let offset = 0;
+      records.forEach(({ length }, i) => {
+        const ahead = {
+          count: records.length - i,
+          lengthOf: (index: number) => records[i + index]!.length,
+        };
+        const open = () => opener.open(stream, offset, length, into, 7, ahead);
+        if (i % 50 === 9) {
+          for (const at of [offset, offset + 5, offset + length - 1]) {
+            stream[at]! ^= 1;
+            t.equal(open(), -1, `${suite.name}: a changed bit is noticed`);
+            stream[at]! ^= 1;
+          }
+        }
+        t.equal(open(), contents[i]!.length);
+        t.equal(opener.type, i % 3 === 0 ? 22 : 23);
+        t.ok(into.subarray(7, 7 + contents[i]!.length).equals(contents[i]!));
+        offset += length;
+      });
+      seal.update();
+      opener.update();
+    }
+    const last = new RecordOpener(suite, secret);
+    const one = new RecordProtection(suite, secret).seal(23, Buffer.from('only'));
+    const alone = { count: 1, lengthOf: () => one.length };
+    t.equal(last.open(one, 0, one.length, into, 0, alone), 4, 'one record makes no batch');
+    t.equal(last.open(one, 0, 20, into, 0, alone), -1, 'too short for a tag');
+  }
 });
 
 t.test('parseKeyLog() takes lines of the format and skips others', async (t) => {

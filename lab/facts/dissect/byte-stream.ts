@@ -60,6 +60,7 @@ export class ByteStream {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NONE = Object.freeze<number[]>([]) as number[];
 
 /**
  * What the applications of one side said, in pieces: TCP payload as it is, or the content of TLS
@@ -67,9 +68,9 @@ const EMPTY = Buffer.alloc(0);
  */
 export class PlainStream {
   length = 0;
-  readonly #offsets: number[] = [];
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
+  #offsets: number[] = NONE;
+  #starts: number[] = NONE;
+  #ends: number[] = NONE;
   #bytes: Buffer;
   #pieces: Buffer[] | undefined;
   /** Segments that have not become pieces yet: most streams are never looked at. */
@@ -128,6 +129,11 @@ export class PlainStream {
   /** Takes the `length` bytes written to `free` at `this.length` as the next piece. */
   commit(length: number, start: number, end: number): void {
     if (length === 0) return;
+    if (this.#offsets === NONE) {
+      this.#offsets = [];
+      this.#starts = [];
+      this.#ends = [];
+    }
     this.#offsets.push(this.length);
     this.#starts.push(start);
     this.#ends.push(end);

@@ -49,27 +49,55 @@ export function* columnChunks(
   capture: Dissection,
   observed: DissectedInterface,
 ): Generator<Buffer> {
-  const { frames } = observed;
-  const streams = streamColumns(capture, observed);
-  const columns = STREAM_COLUMNS.map((name) => streams[name]);
-  const addresses = new AddressText(frames);
-  const out = new LineBuffer();
-  const baseSeconds = Number(frames.baseNs / 1_000_000_000n);
-  for (let row = 0; row < frames.count; row++) {
+  const writer = new RowWriter(observed.frames, streamColumns(capture, observed));
+  for (let row = 0; row < observed.frames.count;) {
+    row = writer.write(row);
+    yield writer.out.take();
+  }
+}
+
+/** Writes rows until a chunk is full; not in the generator, which the engine would not compile. */
+class RowWriter {
+  readonly out = new LineBuffer();
+  readonly #frames: FrameTable;
+  readonly #columns: readonly (readonly string[])[];
+  readonly #addresses: AddressText;
+  readonly #baseSeconds: number;
+
+  constructor(frames: FrameTable, streams: StreamColumns) {
+    this.#frames = frames;
+    this.#columns = STREAM_COLUMNS.map((name) => streams[name]);
+    this.#addresses = new AddressText(frames);
+    this.#baseSeconds = Number(frames.baseNs / 1_000_000_000n);
+  }
+
+  /** Writes from `row` on; returns the row after the last written. */
+  write(row: number): number {
+    for (let end = Math.min(this.#frames.count, row + ROWS_PER_CHUNK); row < end; row++) {
+      this.#writeRow(row);
+    }
+    return row;
+  }
+
+  #writeRow(row: number): void {
+    const frames = this.#frames;
+    const { out } = this;
     out.decimal(frames.numbers[row]!);
     out.tab();
-    out.time(baseSeconds, frames.times[row]!);
+    out.time(this.#baseSeconds, frames.times[row]!);
     out.tab();
-    out.text(addresses.of(row));
+    out.text(this.#addresses.of(row));
     writeTcp(out, frames, row);
-    for (const column of columns) {
+    for (let i = 0; i < this.#columns.length; i++) {
       out.tab();
-      if (column[row] !== '') out.text(column[row]!);
+      const text = this.#columns[i]![row]!;
+      if (text !== '') out.text(text);
     }
-    if (out.endLine()) yield out.take();
+    out.endLine();
   }
-  yield out.take();
 }
+
+const ROWS_PER_CHUNK = 4096;
 
 /** All lines of {@link columnChunks} as text. */
 export function columnText(capture: Dissection, observed: DissectedInterface): string {

@@ -1,18 +1,17 @@
 import type { PcapngInterface } from '../../capture/pcapng.ts';
 import { PcapngReader } from '../../capture/pcapng-read.ts';
 import { parseKeyLog } from '../../../dataplane/wire/tls-keys.ts';
-import type { PlainStream } from './byte-stream.ts';
 import { certificateReader } from './certificates.ts';
 import { finishConnections, type OpenConnection } from './finish-connections.ts';
 import { groupConversations } from './group-conversations.ts';
 import { InterfaceReader } from './interface-reader.ts';
-import { readConversation, type ReadConversation } from './read-conversation.ts';
+import { readConversation, type PlainStreams, type ReadConversation } from './read-conversation.ts';
 import type { DissectedCapture, DissectedInterface } from './types.ts';
 
 /** What was dissected, and the streams that searches need. */
 export interface Dissection extends DissectedCapture {
   /** What each conversation's applications said, by its index. */
-  readonly plain: readonly { readonly client: PlainStream; readonly server: PlainStream }[];
+  readonly plain: readonly PlainStreams[];
 }
 
 /**
@@ -36,7 +35,7 @@ export function dissect(files: readonly Buffer[], keyLog = ''): Dissection {
   return {
     interfaces: readers.map((reader, i) => finishInterface(reader, connectionsOf[i]!)),
     conversations: read.map(({ conversation }) => conversation),
-    plain: read,
+    plain: read.map(({ plain }) => plain),
   };
 }
 

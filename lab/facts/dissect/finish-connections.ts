@@ -2,10 +2,9 @@ import type { InterfaceReader } from './interface-reader.ts';
 import { FRAME_META } from './frame-meta.ts';
 import type { FrameTable } from './frame-table.ts';
 import { describeLayers } from './describe-frame.ts';
-import { reassemble } from './reassembly.ts';
-import type { TcpHalf } from './tcp-half.ts';
+import { OpenHalf } from './open-half.ts';
 import type { TrackedConnection } from './tcp-tracker.ts';
-import type { Connection, ConnectionHalf, Encapsulation, Endpoint } from './types.ts';
+import type { Connection, Encapsulation, Endpoint } from './types.ts';
 
 /** Turns what was collected of an interface's connections into their final form. */
 export function finishConnections(reader: InterfaceReader, name: string): OpenConnection[] {
@@ -21,8 +20,8 @@ export class OpenConnection implements Connection {
   readonly server: Endpoint;
   readonly repliesFrom: Endpoint | undefined;
   readonly hasHandshake: boolean;
-  readonly fromClient: ConnectionHalf;
-  readonly fromServer: ConnectionHalf;
+  readonly fromClient: OpenHalf;
+  readonly fromServer: OpenHalf;
   readonly #table: FrameTable;
   readonly #firstRow: number;
   readonly #lastRow: number;
@@ -41,8 +40,8 @@ export class OpenConnection implements Connection {
     this.repliesFrom = serverRow < 0 ? undefined : otherThan(this.server, table, serverRow);
     this.hasHandshake =
       client.initialSequence !== undefined && server.initialSequence !== undefined;
-    this.fromClient = finishHalf(table, client, server);
-    this.fromServer = finishHalf(table, server, client);
+    this.fromClient = new OpenHalf(table, client, server);
+    this.fromServer = new OpenHalf(table, server, client);
   }
 
   get firstFrame(): number {
@@ -79,25 +78,6 @@ function otherThan(end: Endpoint, table: FrameTable, row: number): Endpoint | un
   const address = table.source(row);
   const port = table.sourcePorts[row]!;
   return address === end.address && port === end.port ? undefined : { address, port };
-}
-
-function finishHalf(table: FrameTable, half: TcpHalf, other: TcpHalf): ConnectionHalf {
-  const read = reassemble(table, half, other.highestAcknowledgement);
-  return {
-    frames: half.rows.length,
-    initialSequence: half.initialSequence,
-    synFrames: half.synFrames,
-    finFrames: half.finFrames,
-    rstFrames: half.rstFrames,
-    streamBytes: read.streamBytes,
-    retransmittedBytes: read.retransmittedBytes,
-    outOfOrderFrames: read.outOfOrderFrames,
-    gaps: read.gaps,
-    conflictingFrames: read.conflictingFrames,
-    marks: half.marks,
-    ttls: half.ttls,
-    segments: read.segments,
-  };
 }
 
 function sourceOf(table: FrameTable, row: number): Endpoint {

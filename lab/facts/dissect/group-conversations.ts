@@ -1,5 +1,5 @@
 import type { OpenConnection } from './finish-connections.ts';
-import type { ConnectionHalf } from './types.ts';
+import type { Connection, ConnectionHalf } from './types.ts';
 
 /** Sightings of one TCP conversation. */
 export type Sightings = readonly [OpenConnection, ...OpenConnection[]];
@@ -61,9 +61,10 @@ function isSame(a: OpenConnection, b: OpenConnection): boolean {
 /** The sighting that holds most of what one side sent; of equals the first. */
 export function bestSighting(
   sightings: Sightings,
-  half: (connection: OpenConnection) => ConnectionHalf,
+  half: (connection: Connection) => ConnectionHalf,
 ): OpenConnection {
   let best = sightings[0];
+  if (sightings.length === 1) return best;
   for (const sighting of sightings)
     if (readable(half(sighting)) > readable(half(best))) best = sighting;
   return best;

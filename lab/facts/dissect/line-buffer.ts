@@ -1,4 +1,4 @@
-const CHUNK_BYTES = 1 << 18;
+const INITIAL_BYTES = 1 << 19;
 const TAB = 9;
 const NEW_LINE = 10;
 const DOT = 0x2e;
@@ -6,17 +6,15 @@ const ZERO = 0x30;
 
 /** Bytes of text being made without a string for each line, which would cost more than the rest. */
 export class LineBuffer {
-  #bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES * 2);
+  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   #at = 0;
 
   tab(): void {
     this.#bytes[this.#at++] = TAB;
   }
 
-  /** Ends the line; true where the chunk should be taken. */
-  endLine(): boolean {
+  endLine(): void {
     this.#bytes[this.#at++] = NEW_LINE;
-    return this.#at >= CHUNK_BYTES;
   }
 
   /** What was written since the last time, until more is. */
@@ -54,6 +52,17 @@ export class LineBuffer {
 
   #digits(value: number, digits: number): void {
     const bytes = this.#bytes;
+    if (value <= 0x7fffffff) {
+      // Whole words divide faster.
+      let left = value | 0;
+      for (let at = this.#at + digits - 1; at >= this.#at; at--) {
+        const rest = (left / 10) | 0;
+        bytes[at] = ZERO + left - rest * 10;
+        left = rest;
+      }
+      this.#at += digits;
+      return;
+    }
     for (let at = this.#at + digits - 1; at >= this.#at; at--) {
       const rest = Math.floor(value / 10);
       bytes[at] = ZERO + (value - rest * 10);

@@ -7,6 +7,7 @@ import {
 } from '../../../dataplane/wire/proxy-protocol.ts';
 import type { KeyLog } from '../../../dataplane/wire/tls-keys.ts';
 import { ByteStream, PlainStream } from './byte-stream.ts';
+import { ClearConversation, ClearStreams } from './clear-conversation.ts';
 import type { DnsPairs } from './dns-pairs.ts';
 import { bestSighting, type Sightings } from './group-conversations.ts';
 import { beginsHttp1, readHttp1 } from './http1-messages.ts';
@@ -25,11 +26,15 @@ import type {
 const PREFACE_START = CLIENT_PREFACE.subarray(0, 16);
 const MAX_FAULTS = 20;
 
-/** A conversation, and what its applications said: decrypted where TLS is there. */
-export interface ReadConversation {
-  readonly conversation: Conversation;
+/** What the applications of both sides said: decrypted where TLS is there. */
+export interface PlainStreams {
   readonly client: PlainStream;
   readonly server: PlainStream;
+}
+
+export interface ReadConversation {
+  readonly conversation: Conversation;
+  readonly plain: PlainStreams;
 }
 
 export interface ConversationReaders {
@@ -39,8 +44,25 @@ export interface ConversationReaders {
   readonly dnsOf: (interfaceName: string) => DnsPairs | undefined;
 }
 
+/** First bytes of what is read further: a TLS record, `PRI` or `PROXY`, a PROXY header version 2. */
+const TELLING_BYTES: ReadonlySet<number> = new Set([0x16, 0x50, 0x0d]);
+
 /** Reads one conversation from its best sightings: of each side, the one that has most of it. */
 export function readConversation(
+  sightings: Sightings,
+  index: number,
+  readers: ConversationReaders,
+): ReadConversation {
+  const isTelling = sightings.some(
+    ({ fromClient, server }) =>
+      DNS_PORTS.has(server.port) || TELLING_BYTES.has(fromClient.firstByte),
+  );
+  if (isTelling) return readTelling(sightings, index, readers);
+  const plain = new ClearStreams(sightings);
+  return { conversation: new ClearConversation(sightings, index, plain), plain };
+}
+
+function readTelling(
   sightings: Sightings,
   index: number,
   readers: ConversationReaders,
@@ -58,15 +80,16 @@ export function readConversation(
   const proxy = readProxyHeader(client, onFault);
   const start = proxy?.length ?? 0;
   let tls: TlsSession | undefined;
-  let plain = { client: new PlainStream(), server: new PlainStream() };
+  let plain: PlainStreams = { client: new PlainStream(), server: new PlainStream() };
   // Without the beginning nothing that follows can be told from what it is not.
   if (bestClient.hasHandshake || bestServer.hasHandshake) {
     if (beginsTls(client, start)) {
       const read = readTls(client, start, server, { ...readers, onFault });
       tls = read.session;
       plain = read;
-    } else
+    } else {
       plain = { client: PlainStream.ofTcp(client, start), server: PlainStream.ofTcp(server, 0) };
+    }
   }
   readDns(plain, sightings, readers, onFault);
   const http2 = readHttp2If(plain, tls, onFault);
@@ -87,8 +110,7 @@ export function readConversation(
       },
       faults,
     },
-    client: plain.client,
-    server: plain.server,
+    plain,
   };
 }
 
@@ -108,13 +130,8 @@ function readProxyHeader(client: ByteStream, onFault: OnFault) {
   }
 }
 
-interface Plain {
-  readonly client: PlainStream;
-  readonly server: PlainStream;
-}
-
 function readHttp2If(
-  plain: Plain,
+  plain: PlainStreams,
   tls: TlsSession | undefined,
   onFault: OnFault,
 ): Http2Connection | undefined {
@@ -124,13 +141,13 @@ function readHttp2If(
   return isHttp2 ? readHttp2(plain.client, plain.server, onFault) : undefined;
 }
 
-function readHttp1If({ client, server }: Plain): Http1Message[] | undefined {
+function readHttp1If({ client, server }: PlainStreams): Http1Message[] | undefined {
   return beginsHttp1(client.head(PREFACE_START.length)) ? readHttp1(client, server) : undefined;
 }
 
 /** DNS over TCP: messages with their length before them. */
 function readDns(
-  plain: { readonly client: PlainStream; readonly server: PlainStream },
+  plain: PlainStreams,
   [first]: Sightings,
   readers: ConversationReaders,
   onFault: OnFault,
