@@ -4,22 +4,22 @@ import { renderOption } from './render.ts';
 import type { Family, RuleOption } from './rule.ts';
 
 /** Spellings of the command line and the one that iptables-save prints. */
-const ALIASES: Readonly<Record<string, string>> = {
-  '--source': '-s',
-  '--src': '-s',
-  '--destination': '-d',
-  '--dst': '-d',
-  '--in-interface': '-i',
-  '--out-interface': '-o',
-  '--protocol': '-p',
-  '--proto': '-p',
-  '--match': '-m',
-  '--jump': '-j',
-  '--goto': '-g',
-  '--destination-port': '--dport',
-  '--source-port': '--sport',
-  '--to-port': '--to-ports',
-};
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['--source', '-s'],
+  ['--src', '-s'],
+  ['--destination', '-d'],
+  ['--dst', '-d'],
+  ['--in-interface', '-i'],
+  ['--out-interface', '-o'],
+  ['--protocol', '-p'],
+  ['--proto', '-p'],
+  ['--match', '-m'],
+  ['--jump', '-j'],
+  ['--goto', '-g'],
+  ['--destination-port', '--dport'],
+  ['--source-port', '--sport'],
+  ['--to-port', '--to-ports'],
+]);
 
 /** Options of the packet header, in the order in which iptables-save prints them. */
 const HEADER_ORDER = ['-s', '-d', '-i', '-o', '-p', '-f'];
@@ -35,14 +35,14 @@ const PROTOCOL_OPTIONS: ReadonlySet<string> = new Set([
   '--icmpv6-type',
 ]);
 
-const PROTOCOLS: Readonly<Record<string, string>> = {
-  '1': 'icmp',
-  '6': 'tcp',
-  '17': 'udp',
-  '58': 'ipv6-icmp',
-  '132': 'sctp',
-  icmpv6: 'ipv6-icmp',
-};
+const PROTOCOLS: ReadonlyMap<string, string> = new Map([
+  ['1', 'icmp'],
+  ['6', 'tcp'],
+  ['17', 'udp'],
+  ['58', 'ipv6-icmp'],
+  ['132', 'sctp'],
+  ['icmpv6', 'ipv6-icmp'],
+]);
 
 /** Order of states in libxt_conntrack's output. */
 const STATES = ['INVALID', 'NEW', 'RELATED', 'ESTABLISHED', 'UNTRACKED', 'SNAT', 'DNAT'];
@@ -79,7 +79,7 @@ export function normaliseRule(options: readonly RuleOption[], family: Family): s
 }
 
 function unalias(option: RuleOption): RuleOption {
-  const flag = ALIASES[option.flag];
+  const flag = ALIASES.get(option.flag);
   return flag === undefined ? option : { ...option, flag };
 }
 
@@ -181,5 +181,5 @@ function connmarkOptions(options: readonly RuleOption[]): readonly RuleOption[] 
 
 function protocolName(protocol: string): string {
   const lower = protocol.toLowerCase();
-  return PROTOCOLS[lower] ?? lower;
+  return PROTOCOLS.get(lower) ?? lower;
 }

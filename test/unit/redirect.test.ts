@@ -257,6 +257,7 @@ t.test('parseSave(), renderSaved() and walkRules() take linear time', (t) => {
 
 t.test('normaliseRule() spells a rule as iptables-save does', (t) => {
   const cases: readonly [string, string, string?][] = [
+    ['-p constructor -j __proto__', '-p constructor -j __proto__'],
     ['-s 169.254.7.127 -p tcp -m tcp -j ACCEPT', '-s 169.254.7.127/32 -p tcp -m tcp -j ACCEPT'],
     [
       '-p tcp --dport 53 -m mark ! --mark 0x539/0xfff -j RETURN',
