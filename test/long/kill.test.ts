@@ -22,13 +22,14 @@ for (const [stream, victim] of (['supervisor', 'client', 'ztunnel'] as const).en
     const random = new Random(SEED, stream);
     const before = readHostState();
     let hits = 0;
-    for (let i = 0; i < MOMENTS; i++) {
-      const phase = PHASES[i % PHASES.length] ?? 'build';
+    let tries = 0;
+    // A victim that had ended by itself at its moment gets another one.
+    for (; hits < MOMENTS && tries < 3 * MOMENTS; tries++) {
+      const phase = PHASES[hits % PHASES.length] ?? 'build';
       const moment = { phase, share: random.below(1_000) / 1_000 };
       if (await killDuringRun(t, victim, moment, lengths, scratch.path)) hits++;
     }
-    t.comment(`${hits} of ${MOMENTS} kills met a living ${victim}`);
-    t.ok(hits >= MOMENTS / 2, `most kills met a living ${victim}: ${hits} of ${MOMENTS}`);
+    t.equal(hits, MOMENTS, `${hits} of ${tries} kills met a living ${victim}`);
     const again = await command(['gc']);
     t.match(again, { exitCode: 0, stdout: '', stderr: '' }, 'gc has nothing more to say');
     t.same(diffHostState(before, readHostState()), [], 'the machine is as before');
