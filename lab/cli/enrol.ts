@@ -37,7 +37,7 @@ function addVerb(
 
 function renderResult(result: EnrolResult): string {
   const state = result.enrolled ? 'in the mesh' : 'out of the mesh';
-  return result.changed
-    ? `Pod ${result.pod} is ${state} now.`
-    : `Pod ${result.pod} was ${state} already.`;
+  if (result.changed) return `Pod ${result.pod} is ${state} now.`;
+  const mended = result.repaired === true ? ' Its rules had drifted and are repaired.' : '';
+  return `Pod ${result.pod} was ${state} already.${mended}`;
 }

@@ -68,7 +68,11 @@ function renderDrift({ drift, missingRouting }: RulesReading): string {
   const routing = missingRouting.map(
     (entry) => `  missing  ip ${ipArguments(entry, 'add').join(' ')}`,
   );
-  return ['DIFFERS from what the era wants:', ...describeDrift(drift), ...routing].join('\n');
+  return [
+    'DIFFERS from what the era wants (`enrol` the pod again to repair it):',
+    ...describeDrift(drift),
+    ...routing,
+  ].join('\n');
 }
 
 function describeDrift(drift: Drift): readonly string[] {

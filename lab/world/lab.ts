@@ -128,6 +128,8 @@ export interface EnrolResult {
   readonly enrolled: boolean;
   /** False when it already was so. */
   readonly changed: boolean;
+  /** True when it already was so and its redirect rules had drifted. */
+  readonly repaired?: boolean;
 }
 
 export interface LabStatus {

@@ -98,9 +98,13 @@ export class Mesh {
 
   async #change(pod: PodPlan, enrolled: boolean): Promise<EnrolResult> {
     const result = { pod: `${pod.namespace}/${pod.name}`, enrolled };
-    if (this.isEnrolled(pod.uid) === enrolled) return { ...result, changed: false };
-    const { plan } = this.#options;
     const agent = agentClient(nodeSockets(pod.node).plugin);
+    if (this.isEnrolled(pod.uid) === enrolled) {
+      // Asking for what is there already repairs what is wrong with it.
+      const report = enrolled ? await agent.reconcile() : undefined;
+      return { ...result, changed: false, repaired: report?.pods[pod.uid] === 'repaired' };
+    }
+    const { plan } = this.#options;
     await agent.announce(recordOf(pod, enrolled));
     // An agent that has no ztunnel waits for one; here nobody brings a dead one back meanwhile.
     if (enrolled) await this.#unlessLost(pod.node, agent.enrol(enrolmentOf(pod)));

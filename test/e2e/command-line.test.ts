@@ -86,7 +86,7 @@ t.test('what is no topology at all is exit code 2 too', async (t) => {
   const secret = await commandAsNobody(['plan', path('secret.yaml')]);
   t.match(secret, { exitCode: 2, stderr: /no permission/ });
   const stdin = await command(['plan', '-'], { input: 'name: x\nnodez: [a]\n' });
-  t.match(stdin, { exitCode: 2, stderr: /^-:2:1: .*nodez/ }, 'standard input has places too');
+  t.match(stdin, { exitCode: 2, stderr: /^-:2:1: .*nodez/m }, 'standard input has places too');
   const good = await command(['plan', '-'], { input: await readFile(TWO_NODES, 'utf8') });
   t.match(good, { exitCode: 0, stdout: /kind: Namespace/ });
   t.match(await command(['plan', '-'], { input: '' }), { exitCode: 2, stderr: /empty/ });
@@ -192,6 +192,15 @@ t.test('a lab is used as a person uses it', async (t) => {
   const drifted = await command(['rules', ...on, 'demo/sleep']);
   t.equal(drifted.exitCode, 1, 'a rule taken away shows');
   t.match(drifted.stdout, /missing/);
+  t.match(await command(['enrol', ...on, 'sleep']), {
+    exitCode: 0,
+    stdout: /drifted and are repaired/,
+  });
+  t.equal(
+    (await command(['rules', ...on, 'demo/sleep'])).exitCode,
+    0,
+    'enrolling again repairs it',
+  );
 
   const proof = await command(['prove', ...on, ...results, 'mtls', 'sleep', 'httpbin', '--json']);
   t.equal(proof.exitCode, 0, proof.stderr + proof.stdout);
