@@ -1,8 +1,13 @@
+import { join } from 'node:path';
 import t from 'tap';
-import { fuzzWire } from './fuzz-run.ts';
+import { holdCampaigns } from './support/run-campaigns.ts';
+import { TARGETS } from './support/wire-targets.ts';
 
-fuzzWire(
+const module = join(import.meta.dirname, 'support/wire-targets.ts');
+/** Few mutated messages of a handshake make a whole one. */
+const accepted = [0.001, 0.99] as const;
+
+holdCampaigns(
   t,
-  Number(process.env['FUZZ_COUNT'] ?? 100_000),
-  Number(process.env['FUZZ_SEED'] ?? 20_261_121),
+  Object.keys(TARGETS).map((target) => ({ module, target, count: 100_000, accepted })),
 );

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { Random } from './random.ts';
 
@@ -15,7 +16,7 @@ export interface FuzzTarget<Input = any> {
   readonly feed: (input: Input, random: Random) => unknown;
   /** True for an error of the class and with the code that the module promises. */
   readonly isPromised: (error: unknown) => boolean;
-  /** Most milliseconds one input may take. */
+  /** Most milliseconds one input may take: of the processor, of the clock where it waits. */
   readonly limitMs?: number;
   /** Lets go of what the target holds; throws where something is left that must not be. */
   readonly finish?: () => unknown;
@@ -47,9 +48,10 @@ export interface CampaignResult {
   readonly refused: Readonly<Record<string, number>>;
   readonly slowestMs: number;
   readonly slowestIndex: number;
-  /** Resident memory after a tenth of the inputs and after all, garbage collected, and the most. */
-  readonly earlyRssMb: number;
-  readonly lateRssMb: number;
+  /** Live memory, on and off the heap, after a tenth of the inputs and after all. */
+  readonly earlyMb: number;
+  readonly lateMb: number;
+  /** The most that was resident, what the allocator keeps included. */
   readonly maxRssMb: number;
   readonly faults: readonly CampaignFault[];
 }
@@ -57,6 +59,9 @@ export interface CampaignResult {
 const DEFAULT_LIMIT_MS = 1_000;
 /** Later faults are mostly the first ones again. */
 const MAX_FAULTS = 5;
+
+/** Inputs between two turns of the event loop: memory outside the heap is given back there. */
+const TURN_EVERY = 50;
 
 /** Feeds `count` mutated inputs. Never throws for what the module does: faults are in the result. */
 export async function runCampaign<Input>(
@@ -66,16 +71,17 @@ export async function runCampaign<Input>(
   const { seed, from = 0, count } = options;
   const tally = new Tally(target, seed);
   for (const input of target.seeds) await tally.feedSeed(input);
-  let earlyRssMb = rssMb();
+  let earlyMb = await liveMb();
   for (let index = from; index < from + count; index++) {
     options.onInput?.(index);
     const input = inputOf(target, seed, index);
     await tally.feed(input, index);
     if (tally.faults.length >= MAX_FAULTS) break;
-    if (index - from === Math.floor(count / 10)) earlyRssMb = rssMb();
+    if (index % TURN_EVERY === 0) await new Promise(setImmediate);
+    if (index - from === Math.floor(count / 10)) earlyMb = await liveMb();
   }
   await tally.finish(from + count);
-  return tally.result(earlyRssMb);
+  return tally.result(earlyMb, await liveMb());
 }
 
 /** Input number `index` of a campaign. */
@@ -131,7 +137,7 @@ class Tally<Input> {
     }
   }
 
-  result(earlyRssMb: number): CampaignResult {
+  result(earlyMb: number, lateMb: number): CampaignResult {
     return {
       name: this.#target.name,
       seed: this.#seed,
@@ -140,14 +146,14 @@ class Tally<Input> {
       refused: this.#refused,
       slowestMs: Math.round(this.#slowestMs * 10) / 10,
       slowestIndex: this.#slowestIndex,
-      earlyRssMb,
-      lateRssMb: rssMb(),
+      earlyMb,
+      lateMb,
       maxRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
       faults: this.faults,
     };
   }
 
-  /** The least of some runs: one alone may have waited for another process. */
+  /** The least of some runs: one alone may have waited, or collected garbage of others. */
   async #again(input: Input, index: number, ms: number): Promise<number> {
     let best = ms;
     for (let run = 0; run < 2; run++) best = Math.min(best, await this.#timed(input, index, false));
@@ -156,15 +162,18 @@ class Tally<Input> {
 
   async #timed(input: Input, index: number, isCounted: boolean): Promise<number> {
     const startMs = performance.now();
+    const cpuAtStart = process.cpuUsage();
+    let isWaiting = false;
     let isAccepted = false;
     let refusal: unknown;
     try {
       const pending = this.#target.feed(input, new Random(this.#seed, index));
-      isAccepted = (pending instanceof Promise ? await pending : pending) !== false;
+      isWaiting = pending instanceof Promise;
+      isAccepted = (isWaiting ? await pending : pending) !== false;
     } catch (error) {
       refusal = error;
     }
-    const ms = performance.now() - startMs;
+    const ms = isWaiting ? performance.now() - startMs : cpuMs(cpuAtStart);
     if (!isCounted) return ms;
     if (isAccepted) this.#accepted++;
     else this.#countRefusal(refusal, index, input);
@@ -186,6 +195,12 @@ class Tally<Input> {
   }
 }
 
+/** Processor time of this process: the machine may be busy with others. */
+function cpuMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1_000;
+}
+
 function excerpt(input: unknown): string {
   const text = Buffer.isBuffer(input)
     ? `${input.length} bytes ${input.subarray(0, 512).toString('hex')}`
@@ -193,7 +208,12 @@ function excerpt(input: unknown): string {
   return text.slice(0, 3_000);
 }
 
-function rssMb(): number {
-  globalThis.gc?.();
-  return Math.round(process.memoryUsage.rss() / 2 ** 20);
+/** Buffers outside the heap go some turns after their objects were collected. */
+async function liveMb(): Promise<number> {
+  for (let turn = 0; turn < 3; turn++) {
+    globalThis.gc?.();
+    await sleep(10);
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return Math.round(((heapUsed + external) / 2 ** 20) * 10) / 10;
 }

@@ -18,6 +18,9 @@ interface CutFrame {
   payload: Buffer;
 }
 
+/** Over the limit of frames that a peer may send to no use, without filling the memory. */
+const MAX_REPEAT_BYTES = 256 * 1024;
+
 /** Pieces that mean something inside a frame. */
 const PAYLOAD_WORDS = [
   ...[
@@ -142,7 +145,8 @@ function changeFrames(frames: CutFrame[], others: readonly CutFrame[], random: R
       frames.splice(at, 1);
       break;
     case 1: {
-      const times = random.once(20) ? random.below(12_000) : random.below(4);
+      const most = Math.min(12_000, Math.floor(MAX_REPEAT_BYTES / (frame.payload.length + 9)));
+      const times = random.once(20) ? random.below(most) : random.below(4);
       frames.splice(at, 0, ...Array.from({ length: times }, () => ({ ...frame })));
       break;
     }

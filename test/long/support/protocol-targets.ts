@@ -210,9 +210,11 @@ function dns(): FuzzTarget<Buffer> {
       if (answer !== undefined) ok(encodeDns(answer, limit).length <= limit);
       const whole = encodeDns(message);
       const again = decodeDns(whole);
-      deepStrictEqual(again.questions, message.questions, 'questions survive encoding');
-      if (!again.isTruncated) deepStrictEqual(again.answers, message.answers, 'and answers');
-      ok(encodeDns(message, 512).length <= Math.max(512, 12 + bytes.length * 8));
+      if (!again.isTruncated) {
+        deepStrictEqual(again.questions, message.questions, 'questions survive encoding');
+        deepStrictEqual(again.answers, message.answers, 'and answers');
+      }
+      if (message.edns === undefined) ok(encodeDns(message, 512).length <= 512);
     },
     isPromised: (error) => error instanceof WireError && error.code === 'DATAPLANE_WIRE_MALFORMED',
   };

@@ -21,6 +21,9 @@ import type { Random } from './random.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
+/** The YAML parser takes some 10 µs a byte in the worst case; test machines are busy. */
+const YAML_LIMIT_MS = 5_000;
+
 /** Mostly short: long repeats cost the time of a hundred inputs, and a few of them say it all. */
 function lengthLimit(random: Random): number {
   return random.once(100) ? 128 * 1024 : 8 * 1024;
@@ -278,6 +281,7 @@ function topologyLoader(): FuzzTarget<TopologyFiles> {
       error.code === 'TOPOLOGY_INVALID' &&
       error.faults.length > 0 &&
       error.faults.every(({ line, column }) => line >= 1 && column >= 1),
+    limitMs: YAML_LIMIT_MS,
     finish: () => rmSync(dir, { recursive: true }),
   };
 }
@@ -343,6 +347,7 @@ function staticFile(): FuzzTarget<string> {
     },
     isPromised: (error) =>
       error instanceof StaticFileError && error.code === 'DATAPLANE_STATIC_FILE',
+    limitMs: YAML_LIMIT_MS,
   };
 }
 
