@@ -23,11 +23,14 @@ for (const [stream, victim] of (['supervisor', 'client', 'ztunnel'] as const).en
     const before = readHostState();
     let hits = 0;
     let tries = 0;
-    // A victim that had ended by itself at its moment gets another one.
+    let missed = 0;
+    // A victim that had ended by itself at its moment gets an earlier one.
     for (; hits < MOMENTS && tries < 3 * MOMENTS; tries++) {
       const phase = PHASES[hits % PHASES.length] ?? 'build';
-      const moment = { phase, share: random.below(1_000) / 1_000 };
-      if (await killDuringRun(t, victim, moment, lengths, scratch.path)) hits++;
+      const moment = { phase, share: random.below(1_000) / 1_000 / 2 ** missed };
+      const isHit = await killDuringRun(t, victim, moment, lengths, scratch.path);
+      if (isHit) hits++;
+      missed = isHit ? 0 : missed + 1;
     }
     t.equal(hits, MOMENTS, `${hits} of ${tries} kills met a living ${victim}`);
     const again = await command(['gc']);

@@ -66,10 +66,14 @@ export async function killDuringRun(
 ): Promise<boolean> {
   const lab = `k${process.pid}-${victim[0]}${Math.floor(performance.now())}`;
   const run = startRun(lab, scratch);
+  // Looking for processes takes as long as a teardown does: what is to die then is known before.
+  if (moment.phase === 'teardown') await untilPhase(run, 'analysis');
+  const known = moment.phase === 'teardown' ? victimsOf(victim, run) : undefined;
+  const knownSpaces = known && spacesOf(lab);
   await untilPhase(run, moment.phase);
   await sleep(moment.share * lengths[moment.phase]);
-  const pids = await untilThere(victim, run);
-  const spaces = spacesOf(lab);
+  const pids = known?.filter(isThere) ?? (await untilThere(victim, run));
+  const spaces = knownSpaces ?? spacesOf(lab);
   const bornBefore = bootTicks();
   const phase = phaseOf(run);
   for (const pid of pids) kill(pid);
@@ -252,6 +256,10 @@ function textOf(pid: number, file: 'cmdline' | 'comm' | 'stat'): string {
   }
 }
 
+function isThere(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
+}
+
 function kill(pid: number): void {
-  if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL');
+  if (isThere(pid)) process.kill(pid, 'SIGKILL');
 }
