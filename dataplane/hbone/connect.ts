@@ -1,7 +1,7 @@
-import { errnoName, type Engine, type SlotHandler } from '../kernel/engine.ts';
+import { errnoName, type Engine } from '../kernel/engine.ts';
 import type { ConnectOptions, SocketAddress } from './api.ts';
 import { TcpConnectError } from './errors.ts';
-import { IGNORING_HANDLER, tuneSlot } from './slots.ts';
+import { IgnoringHandler, tuneSlot } from './slots.ts';
 import { TcpSocket } from './tcp-socket.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -18,10 +18,10 @@ export async function connectSocket(
 ): Promise<TcpSocket> {
   const waiter = new ConnectWaiter();
   if (options.signal?.aborted) {
-    engine.close(engine.adopt(fd, false, waiter.handler), false);
+    engine.close(engine.adopt(fd, false, waiter), false);
     throw new TcpConnectError(address, 'ECANCELED');
   }
-  const start = engine.connect(fd, address.ip, address.port, waiter.handler);
+  const start = engine.connect(fd, address.ip, address.port, waiter);
   if (start.kind === 'failed') throw new TcpConnectError(address, errnoName(start.errno));
   const { slot } = start;
   const failure = start.kind === 'connecting' ? await waiter.wait(options) : undefined;
@@ -34,22 +34,25 @@ export async function connectSocket(
 }
 
 /** Waits for a connect under way, for its time limit and its signal. */
-class ConnectWaiter {
-  readonly handler: SlotHandler = {
-    ...IGNORING_HANDLER,
-    onConnected: () => this.#settle(undefined),
-    onFailed: (errno) => this.#settle(errnoName(errno)),
-  };
-  #settle: (failure: string | undefined) => void = () => undefined;
+class ConnectWaiter extends IgnoringHandler {
+  #settle: ((failure: string | undefined) => void) | undefined;
+
+  override onConnected(): void {
+    this.#settle?.(undefined);
+  }
+
+  override onFailed(errno: number): void {
+    this.#settle?.(errnoName(errno));
+  }
 
   /** Undefined once connected, else the OS code of what went wrong. */
   async wait(options: ConnectOptions): Promise<string | undefined> {
     const { signal, timeoutMs = CONNECT_TIMEOUT_MS } = options;
-    const onAbort = (): void => this.#settle('ECANCELED');
+    const onAbort = (): void => this.#settle?.('ECANCELED');
     const settled = new Promise<string | undefined>((resolve) => {
       this.#settle = resolve;
     });
-    const timer = setTimeout(() => this.#settle('ETIMEDOUT'), timeoutMs);
+    const timer = setTimeout(() => this.#settle?.('ETIMEDOUT'), timeoutMs);
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       return await settled;

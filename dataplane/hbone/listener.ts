@@ -1,14 +1,14 @@
-import { errnoName, type Engine, type SlotHandler } from '../kernel/engine.ts';
+import { errnoName, type Engine } from '../kernel/engine.ts';
 import type { Listener, ListenOptions, TcpConnection } from './api.ts';
 import { ChannelError } from './errors.ts';
-import { IGNORING_HANDLER, tuneSlot } from './slots.ts';
+import { IgnoringHandler, tuneSlot } from './slots.ts';
 import { TcpSocket } from './tcp-socket.ts';
 
 /** After a failed accept (EMFILE) the listener rests, or it would fail again at once. */
 const REST_MS = 100;
 
 /** A listening slot. */
-export class TcpListener implements Listener {
+export class TcpListener extends IgnoringHandler implements Listener {
   readonly fd: number;
   readonly #engine: Engine;
   readonly #slot: number;
@@ -24,16 +24,12 @@ export class TcpListener implements Listener {
     onConnection: (connection: TcpConnection) => void,
     options: ListenOptions,
   ) {
+    super();
     this.#engine = engine;
     this.fd = fd;
     this.#onConnection = onConnection;
     this.#options = options;
-    const handler: SlotHandler = {
-      ...IGNORING_HANDLER,
-      onAccept: (slot) => this.#onAccept(slot),
-      onAcceptFailed: (errno) => this.#onAcceptFailed(errno),
-    };
-    this.#slot = engine.adopt(fd, true, handler);
+    this.#slot = engine.adopt(fd, true, this);
     tuneSlot(engine, this.#slot, options.keepalive);
     engine.read(this.#slot, true);
   }
@@ -49,7 +45,7 @@ export class TcpListener implements Listener {
     this.close();
   }
 
-  #onAccept(slot: number): void {
+  override onAccept(slot: number): void {
     const connection = new TcpSocket(this.#engine, slot);
     try {
       this.#onConnection(connection);
@@ -59,7 +55,7 @@ export class TcpListener implements Listener {
     }
   }
 
-  #onAcceptFailed(errno: number): void {
+  override onAcceptFailed(errno: number): void {
     if (this.#isClosed) return;
     this.#engine.read(this.#slot, false);
     this.#rest = setTimeout(() => {

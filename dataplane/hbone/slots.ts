@@ -1,19 +1,19 @@
 import type { Engine, SlotHandler } from '../kernel/engine.ts';
 import type { KeepaliveOptions } from './api.ts';
 
-/** For the events that a kind of slot never has. */
-export const IGNORING_HANDLER: SlotHandler = {
-  onData() {},
-  onEnd() {},
-  onFailed() {},
-  onDrained() {},
-  onConnected() {},
-  onAccept() {},
-  onAcceptFailed() {},
-  onRecord() {},
-  onRecordFault() {},
-  onKeyLimit() {},
-};
+/** A slot that cares for no event; kinds of slots override theirs. */
+export class IgnoringHandler implements SlotHandler {
+  onData(_offset: number, _length: number): void {}
+  onEnd(): void {}
+  onFailed(_errno: number): void {}
+  onDrained(): void {}
+  onConnected(): void {}
+  onAccept(_slot: number): void {}
+  onAcceptFailed(_errno: number): void {}
+  onRecord(_type: number, _offset: number, _length: number): void {}
+  onRecordFault(_alert: number): void {}
+  onKeyLimit(): void {}
+}
 
 /** Applies TCP_NODELAY and keepalive; failures are ignored as in the genuine ztunnel. */
 export function tuneSlot(

@@ -19,19 +19,20 @@ const WORKLOAD_TYPES = ['deployment', 'cronjob', 'pod', 'job'] as const;
 /** The `baggage` header for a workload (`src/baggage.rs`): fixed order, empty values left out. */
 export function formatBaggage(workload: Workload, clusterId: string): string {
   const type = workload.workloadType.toLowerCase() || 'deployment';
-  const entries: readonly (readonly [string, string])[] = [
-    ['k8s.cluster.name', workload.clusterId || clusterId],
-    ['k8s.namespace.name', workload.namespace],
-    [`k8s.${type}.name`, workload.workloadName],
-    ['service.name', workload.canonicalName],
-    ['service.version', workload.canonicalRevision],
-    ['cloud.region', workload.locality.region],
-    ['cloud.availability_zone', workload.locality.zone],
-  ];
-  return entries
-    .filter(([, value]) => value !== '')
-    .map(([key, value]) => `${key}=${value}`)
-    .join(',');
+  const { region, zone } = workload.locality;
+  return (
+    baggageEntry('k8s.cluster.name', workload.clusterId || clusterId) +
+    baggageEntry('k8s.namespace.name', workload.namespace) +
+    baggageEntry(`k8s.${type}.name`, workload.workloadName) +
+    baggageEntry('service.name', workload.canonicalName) +
+    baggageEntry('service.version', workload.canonicalRevision) +
+    baggageEntry('cloud.region', region) +
+    baggageEntry('cloud.availability_zone', zone)
+  ).slice(1);
+}
+
+function baggageEntry(key: string, value: string): string {
+  return value === '' ? '' : `,${key}=${value}`;
 }
 
 /** Reads a `baggage` header; unknown keys and empty values are passed over. */

@@ -76,7 +76,8 @@ export function plainLine(
   fields: LogFields,
 ): string {
   let text = '';
-  for (const [key, value] of Object.entries(fields)) {
+  for (const key in fields) {
+    const value = fields[key];
     if (value !== undefined) text += `${text && ' '}${key}=${formatValue(value)}`;
   }
   return `${time}\t${level}\t${scope}\t${message}\t${text}\n`;
@@ -118,6 +119,9 @@ export function formatTimeUs(us: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${micros}Z`;
 }
 
+/** Spans carry names, so there may be many scopes. */
+const MOST_KNOWN_SCOPES = 256;
+
 const FLUSH_BYTES = 64 * 1024;
 /** Lines wait that long for company: each write is a system call. */
 const FLUSH_MS = 5;
@@ -129,6 +133,9 @@ const FLUSH_MS = 5;
 export class Logger implements Disposable {
   filter: LogFilter;
   readonly #options: LoggerOptions;
+  /** Levels of scopes asked for, under `#knownFilter`. */
+  readonly #known = new Map<string, LogLevel | 'off'>();
+  #knownFilter: LogFilter | undefined;
   #pending = '';
   #scheduled: NodeJS.Timeout | undefined;
 
@@ -180,6 +187,19 @@ export class Logger implements Disposable {
   }
 
   #levelOf(scope: string): LogLevel | 'off' {
+    if (this.#knownFilter !== this.filter || this.#known.size > MOST_KNOWN_SCOPES) {
+      this.#known.clear();
+      this.#knownFilter = this.filter;
+    }
+    let level = this.#known.get(scope);
+    if (level === undefined) {
+      level = this.#findLevel(scope);
+      this.#known.set(scope, level);
+    }
+    return level;
+  }
+
+  #findLevel(scope: string): LogLevel | 'off' {
     const { scopes, level } = this.filter;
     if (scopes.size === 0) return level;
     // Spans (`drain:proxy{…}`) are no part of the target a directive names.

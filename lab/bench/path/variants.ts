@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileCa, loadFileCa } from '../../../dataplane/identity/file-ca.ts';
 import type { BenchPod, BenchWorld } from './world.ts';
@@ -49,7 +49,7 @@ export function directVariant(client: BenchPod, server: BenchPod): Variant {
   };
 }
 
-/** A pair of haproxy in TCP mode, mutual TLS 1.3 between them, one thread each. */
+/** A pair of haproxy in TCP mode, mutual TLS 1.3 between them, one thread each, logs as ours. */
 export async function haproxyVariant(
   world: BenchWorld,
   client: BenchPod,
@@ -68,8 +68,11 @@ export async function haproxyVariant(
   nbthread 1
   maxconn 9000
   ssl-server-verify required
+  log stdout format raw local0
 defaults
   mode tcp
+  log global
+  option tcplog
   timeout connect 5s
   timeout client 300s
   timeout server 300s
@@ -117,7 +120,10 @@ export async function ourVariant(
   server: BenchPod,
 ): Promise<Variant> {
   const ca = createFileCa({ dir: join(world.directory, `ca-${client.name}`) });
-  const stateFile = join(world.directory, `${client.name}.yaml`);
+  // ztunnel watches the file's folder: nothing else may change in it.
+  const stateFolder = join(world.directory, 'state');
+  mkdirSync(stateFolder, { recursive: true });
+  const stateFile = join(stateFolder, `${client.name}.yaml`);
   const workloads = [client, server].map((pod) => ({
     uid: `cluster1//v1/Pod/default/${pod.name}`,
     name: pod.name,
