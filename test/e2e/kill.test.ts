@@ -29,13 +29,15 @@ t.setTimeout(150_000);
 t.test('kill -9 of supervisor, client and ztunnel during run leaves nothing', async (t) => {
   await using scratch = await scratchDirectory();
   const before = readHostState();
+  let hits = 0;
   for (const victim of ['supervisor', 'client', 'ztunnel'] as const) {
     for (const phase of ['build', 'scenarios'] as const) {
-      const moment = { phase, share: Math.random() };
-      const isHit = await killDuringRun(t, victim, moment, LENGTHS, scratch.path);
-      t.ok(isHit, `${victim}, ${phase}, ${moment.share}: it was there to be killed`);
+      // The first half of a phase: a fast machine may be done with it in the second.
+      const moment = { phase, share: Math.random() / 2 };
+      if (await killDuringRun(t, victim, moment, LENGTHS, scratch.path)) hits++;
     }
   }
+  t.ok(hits >= 4, `${hits} of 6 victims were there to be killed`);
   t.match(await command(['gc']), { exitCode: 0, stdout: '', stderr: '' }, 'gc is quiet');
   t.same(diffHostState(before, readHostState()), [], 'the machine is as before');
 });
