@@ -87,7 +87,7 @@ export async function killDuringRun(
   t.ok(agrees(run, code), `${what}: the results say the same`);
   t.notMatch(run.stderr(), /\n\s+at /, `${what}: no stack is shown`);
   t.same(
-    await eventually(async () => leftOf(lab, spaces, bornBefore), isEmpty, 3_000),
+    await eventually(async () => leftOf(lab, spaces, bornBefore), isEmpty, 10_000),
     [],
     `${what}: no rest`,
   );
