@@ -7,10 +7,15 @@ import { createDataPath } from '../../../dataplane/hbone/data-path.ts';
 import { openSocket } from '../../../dataplane/kernel/sockets.ts';
 
 const REQUEST_END = Buffer.from('\r\n\r\n');
+const CLOSE = Buffer.from('Connection: close');
 const BODY = 'x'.repeat(128);
-const RESPONSE = Buffer.from(
-  `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`,
-);
+const RESPONSE = response('');
+const LAST_RESPONSE = response('Connection: close\r\n');
+
+function response(header: string): Buffer {
+  const head = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n${header}Content-Length: ${BODY.length}\r\n\r\n`;
+  return Buffer.from(head + BODY);
+}
 
 const path = createDataPath();
 
@@ -23,8 +28,9 @@ path.listen(listenOn(Number(process.argv[2])), (connection) => {
   connection.receive({
     onBytes(bytes) {
       // Requests are smaller than a segment and never pipelined, so none arrives in two reads.
+      const answer = bytes.includes(CLOSE) ? LAST_RESPONSE : RESPONSE;
       for (let at = 0; (at = bytes.indexOf(REQUEST_END, at)) >= 0; at += REQUEST_END.length) {
-        connection.write(RESPONSE);
+        connection.write(answer);
       }
     },
     onEnd: () => connection.close(),

@@ -15,7 +15,8 @@ export async function measure(
   variant: Variant,
   load: Omit<LoadOrder, 'host' | 'port'>,
 ): Promise<Measured> {
-  if (load.kind === 'closed' && hasWrk()) return measureByWrk(world, variant, load);
+  const isForWrk = load.kind === 'closed' || load.kind === 'connections';
+  if (isForWrk && hasWrk()) return measureByWrk(world, variant, load);
   const port = load.kind === 'throughput' ? variant.sinkPort : variant.httpPort;
   const child = world.start(variant.client, loadCommand({ ...load, host: variant.host, port }));
   let before = 0;
@@ -36,7 +37,10 @@ async function measureByWrk(
   load: Omit<LoadOrder, 'host' | 'port'>,
 ): Promise<Measured> {
   const url = `http://${variant.host}:${variant.httpPort}/`;
-  const argv = ['wrk', '-t1', `-c${load.connections}`, `-d${load.seconds}s`, url];
+  const argv = ['wrk', '-t1', `-c${load.connections}`, `-d${load.seconds}s`];
+  // wrk connects again for each request when the answer says so.
+  if (load.kind === 'connections') argv.push('-H', 'Connection: close');
+  argv.push(url);
   const before = totalCpuSeconds(variant.pids);
   const text = await collect(world.start(variant.client, argv), () => undefined);
   const cpuSeconds = totalCpuSeconds(variant.pids) - before;

@@ -19,7 +19,7 @@ export type LoadName = 'latency' | 'saturation' | 'connections' | 'stream1' | 's
 export const LOADS: Readonly<Record<LoadName, Omit<LoadOrder, 'host' | 'port' | 'seconds'>>> = {
   latency: { kind: 'latency', connections: 16, rate: 1_000 },
   saturation: { kind: 'closed', connections: 64 },
-  connections: { kind: 'connections', connections: 64 },
+  connections: { kind: 'connections', connections: 32 },
   stream1: { kind: 'throughput', connections: 1 },
   stream4: { kind: 'throughput', connections: 4 },
 };
