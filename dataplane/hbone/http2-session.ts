@@ -33,6 +33,8 @@ const MOST_IDLE_FRAMES = 10_000;
 /** What the genuine ztunnel (its HTTP/2 library) sends in a keepalive PING. */
 const KEEPALIVE_PAYLOAD = Buffer.from('3b7cdb7a0b8716b4', 'hex');
 const GRACE_PAYLOAD = Buffer.from('0b7ba2f08b9bfe54', 'hex');
+/** Fields of a CONNECT that are new each time: in the table they would push out what repeats. */
+const UNINDEXED: ReadonlySet<string> = new Set(['forwarded', 'traceparent']);
 /** How long the peer has to answer the PING of a graceful end. */
 const GRACE_MS = 1_000;
 
@@ -64,7 +66,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
   readonly #role: 'client' | 'server';
   readonly #parser: FrameParser;
   readonly #decoder: HpackDecoder;
-  readonly #encoder = new HpackEncoder();
+  readonly #encoder = new HpackEncoder({ unindexed: UNINDEXED });
   readonly #block: HeaderBlock;
   readonly #keepalive: Keepalive;
   #peerMaxFrameBytes = DEFAULT_FRAME_BYTES;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type Endpoint, formatEndpoint } from './address.ts';
 import type { Workload } from './state/workload.ts';
 
@@ -72,8 +72,17 @@ export function parseForwardedHost(header: string): string | undefined {
 
 /** A new `traceparent` (W3C Trace Context), not sampled, as ztunnel makes one per connection. */
 export function newTraceparent(): string {
-  const bytes = randomBytes(24).toString('hex');
-  return `00-${bytes.slice(0, 32)}-${bytes.slice(32)}-00`;
+  const digits = randomDigits() + randomDigits();
+  return `00-${digits.slice(0, 32)}-${digits.slice(32, 48)}-00`;
+}
+
+/**
+ * 30 random hexadecimal digits: those of a UUID that are not fixed. UUIDs come from a pool of random
+ * bytes, which costs a tenth of asking the system's generator each time.
+ */
+function randomDigits(): string {
+  const id = randomUUID();
+  return id.slice(0, 8) + id.slice(9, 13) + id.slice(15, 18) + id.slice(20, 23) + id.slice(24);
 }
 
 /** The sender's `traceparent` when it has the right length, else a new one. */
