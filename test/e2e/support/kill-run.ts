@@ -203,12 +203,14 @@ function spacesOf(lab: string): ReadonlySet<string> {
 /**
  * Processes of the lab: by name, or older than `bornBefore` in one of its namespaces. The kernel
  * gives the number of a freed namespace to the next one made, so younger ones may be another lab's.
+ * One without a command line has ended, and waits for the machine's own PID 1 to read its status.
  */
 function leftOf(lab: string, spaces: ReadonlySet<string>, bornBefore: number): string[] {
   const isInside = (pid: number): boolean =>
     [namespaceOf(pid, 'pid'), namespaceOf(pid, 'net')].some((one) => spaces.has(one ?? ''));
   return pids()
     .filter((pid) => names(pid, lab) || (isInside(pid) && bornAt(pid) <= bornBefore))
+    .filter((pid) => textOf(pid, 'cmdline') !== '')
     .map((pid) => `${pid} ${textOf(pid, 'cmdline')}`);
 }
 
