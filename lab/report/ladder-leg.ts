@@ -1,7 +1,16 @@
-import { ipOf, splitAddress } from '../facts/address.ts';
-import type { Connection, Leg, LegEnd, Path, RunFacts, Sighting } from '../facts/facts.ts';
+import { splitAddress } from '../facts/address.ts';
+import type { Connection, Leg, Path, RunFacts, Sighting } from '../facts/facts.ts';
 import { nameOf } from '../judge/places.ts';
 import type { LadderOptions } from './ladder.ts';
+import {
+  endText,
+  kindOf,
+  marksText,
+  passText,
+  sinceText,
+  translationsBefore,
+  translationsInside,
+} from './leg-words.ts';
 import { columns, formatBytes, formatUs, pad, spread, styled, wrap } from './text.ts';
 
 /** Widths of the columns of a ladder, the same for all legs so that they stand in line. */
@@ -56,20 +65,6 @@ function renderHeading(path: Path, leg: Leg, options: LadderOptions): string {
   if (start === undefined || here === undefined) return left;
   const sinceUs = Number(BigInt(here) - BigInt(start)) / 1000;
   return spread(left, `at ${formatUs(sinceUs)}`, options.width);
-}
-
-function endText(end: LegEnd): string {
-  return end.kind === 'ztunnel' && end.node !== undefined ? `ztunnel(${end.node})` : end.name;
-}
-
-function kindOf(leg: Leg): string {
-  const inside = leg.from.netns === leg.to.netns ? `, inside ${leg.from.netns}` : '';
-  if (leg.encapsulation === 'plain') {
-    return `${leg.protocol === 'udp' ? 'plain UDP' : 'plain'}${inside}`;
-  }
-  const stream = `HBONE stream ${leg.hbone?.stream.stream}`;
-  const age = leg.reused === undefined ? '' : leg.reused ? ' of an open tunnel' : ', new tunnel';
-  return `${stream}${age}${inside}`;
 }
 
 function renderAddresses(
@@ -155,7 +150,7 @@ function renderSightings(
   widths: ColumnWidths,
   options: LadderOptions,
 ): readonly string[] {
-  const inside = takenAs(leg, sightings.at(-1));
+  const inside = translationsInside(leg, sightings.at(-1)).map((text) => `    └   NAT: ${text}`);
   const rows = sightings.flatMap((sighting, index) => {
     const cells = cellsOf(facts, leg, sightings, index);
     const rung = index === sightings.length - 1 && inside.length === 0 ? '└' : '├';
@@ -169,73 +164,8 @@ function renderSightings(
     ];
     const left = `    ${rung} ${row.join('  ')}`.trimEnd();
     const since = styled(sinceText(leg, index), 'dim', options);
-    const nat = index === 0 ? leftAs(leg, sighting) : translated(sightings[index - 1], sighting);
+    const nat = translationsBefore(leg, sightings, index).map((text) => `    │   NAT: ${text}`);
     return [...nat, spread(left, since, options.width)];
   });
   return [...rows, ...inside];
-}
-
-/** Marks of what the client of the leg sent, and of what it was answered. */
-function marksText({ marks, replyMarks }: Sighting): string {
-  const sent = marks.map(hex).join(' ');
-  const answered = replyMarks.map(hex).join(' ');
-  return [sent && `mark ${sent}`, answered && `reply ${answered}`].filter(Boolean).join(', ');
-}
-
-function hex(mark: number): string {
-  return `0x${mark.toString(16)}`;
-}
-
-/** Which netfilter pass ends at this sighting; the same counting as `facts/passes.ts`. */
-function passText(facts: RunFacts, sightings: readonly Sighting[], index: number): string {
-  const here = sightings[index]!;
-  if (isSwitch(facts, here)) return 'switch';
-  if (here.direction === 'loop') return 'output, input';
-  const previous = sightings[index - 1];
-  if (here.direction === 'out') {
-    return previous?.netns === here.netns && previous.direction === 'in' ? 'forward' : 'output';
-  }
-  const next = sightings[index + 1];
-  return next?.netns === here.netns && next.direction === 'out' ? '' : 'input';
-}
-
-function isSwitch(facts: RunFacts, { netns }: Sighting): boolean {
-  return facts.interfaces.some((each) => each.netns === netns && each.role === 'fabric');
-}
-
-function sinceText(leg: Leg, index: number): string {
-  const here = leg.passages[index];
-  const before = leg.passages.slice(0, index).findLast((each) => each !== undefined);
-  if (here === undefined || before === undefined) return '';
-  const us = Number(BigInt(here.timeNs) - BigInt(before.timeNs)) / 1000;
-  return `${us < 0 ? '−' : '+'}${us === 0 ? '0' : Math.abs(us).toFixed(us < 100 ? 1 : 0)} µs`;
-}
-
-/** A source that the client's own namespace changed is already another where it is first seen. */
-function leftAs({ from }: Leg, { client }: Sighting): readonly string[] {
-  if (from.address === client) return [];
-  return [`    │   NAT: source ${from.address} is now ${shortest(from.address, client)}`];
-}
-
-/** A REDIRECT in the namespace of the server happens behind the last interface. */
-function takenAs({ to }: Leg, last: Sighting | undefined): readonly string[] {
-  if (last === undefined || last.server === to.address) return [];
-  return [`    └   NAT: destination ${last.server} is now ${shortest(last.server, to.address)}`];
-}
-
-/** A line that says what NAT made of the addresses, where they changed. */
-function translated(previous: Sighting | undefined, here: Sighting): readonly string[] {
-  if (previous === undefined) return [];
-  const changes: string[] = [];
-  if (previous.client !== here.client) {
-    changes.push(`source ${previous.client} is now ${shortest(previous.client, here.client)}`);
-  }
-  if (previous.server !== here.server) {
-    changes.push(`destination ${previous.server} is now ${shortest(previous.server, here.server)}`);
-  }
-  return changes.map((change) => `    │   NAT: ${change}`);
-}
-
-function shortest(before: string, after: string): string {
-  return ipOf(before) === ipOf(after) ? `port ${splitAddress(after).port}` : after;
 }

@@ -1,0 +1,93 @@
+import { ipOf, splitAddress } from '../facts/address.ts';
+import type { Leg, LegEnd, RunFacts, Sighting } from '../facts/facts.ts';
+
+/** Who holds a socket: `sleep`, `ztunnel(node1)`, `node1`, `outside`. */
+export function endText(end: LegEnd): string {
+  return end.kind === 'ztunnel' && end.node !== undefined ? `ztunnel(${end.node})` : end.name;
+}
+
+/** How a leg is wrapped: `plain, inside sleep.demo`, `HBONE stream 1, new tunnel`. */
+export function kindOf(leg: Leg): string {
+  const inside = leg.from.netns === leg.to.netns ? `, inside ${leg.from.netns}` : '';
+  if (leg.encapsulation === 'plain') {
+    return `${leg.protocol === 'udp' ? 'plain UDP' : 'plain'}${inside}`;
+  }
+  const stream = `HBONE stream ${leg.hbone?.stream.stream}`;
+  const age = leg.reused === undefined ? '' : leg.reused ? ' of an open tunnel' : ', new tunnel';
+  return `${stream}${age}${inside}`;
+}
+
+/** Marks of what the client of the leg sent, and of what it was answered. */
+export function marksText({ marks, replyMarks }: Sighting): string {
+  const sent = marks.map(hex).join(' ');
+  const answered = replyMarks.map(hex).join(' ');
+  return [sent && `mark ${sent}`, answered && `reply ${answered}`].filter(Boolean).join(', ');
+}
+
+/** A mark as people write it: `0x539`. */
+export function hex(mark: number): string {
+  return `0x${mark.toString(16)}`;
+}
+
+/** Which netfilter pass ends at this sighting; the same counting as `facts/passes.ts`. */
+export function passText(facts: RunFacts, sightings: readonly Sighting[], index: number): string {
+  const here = sightings[index]!;
+  if (isSwitch(facts, here)) return 'switch';
+  if (here.direction === 'loop') return 'output, input';
+  const previous = sightings[index - 1];
+  if (here.direction === 'out') {
+    return previous?.netns === here.netns && previous.direction === 'in' ? 'forward' : 'output';
+  }
+  const next = sightings[index + 1];
+  return next?.netns === here.netns && next.direction === 'out' ? '' : 'input';
+}
+
+function isSwitch(facts: RunFacts, { netns }: Sighting): boolean {
+  return facts.interfaces.some((each) => each.netns === netns && each.role === 'fabric');
+}
+
+/** Microseconds since the last sighting before this one at which the request was captured. */
+export function sinceText(leg: Leg, index: number): string {
+  const here = leg.passages[index];
+  const before = leg.passages.slice(0, index).findLast((each) => each !== undefined);
+  if (here === undefined || before === undefined) return '';
+  const us = Number(BigInt(here.timeNs) - BigInt(before.timeNs)) / 1000;
+  return `${us < 0 ? '−' : '+'}${us === 0 ? '0' : Math.abs(us).toFixed(us < 100 ? 1 : 0)} µs`;
+}
+
+/**
+ * What NAT made of the addresses between the sighting before this one and it; before the first one,
+ * in the client's own namespace. One text for each change.
+ */
+export function translationsBefore(
+  { from }: Leg,
+  sightings: readonly Sighting[],
+  index: number,
+): readonly string[] {
+  const here = sightings[index];
+  const previous = sightings[index - 1];
+  if (here === undefined) return [];
+  if (previous === undefined) {
+    return index > 0 || from.address === here.client
+      ? []
+      : [`source ${from.address} is now ${shortest(from.address, here.client)}`];
+  }
+  const changes: string[] = [];
+  if (previous.client !== here.client) {
+    changes.push(`source ${previous.client} is now ${shortest(previous.client, here.client)}`);
+  }
+  if (previous.server !== here.server) {
+    changes.push(`destination ${previous.server} is now ${shortest(previous.server, here.server)}`);
+  }
+  return changes;
+}
+
+/** A REDIRECT in the namespace of the server happens behind the last interface. */
+export function translationsInside({ to }: Leg, last: Sighting | undefined): readonly string[] {
+  if (last === undefined || last.server === to.address) return [];
+  return [`destination ${last.server} is now ${shortest(last.server, to.address)}`];
+}
+
+function shortest(before: string, after: string): string {
+  return ipOf(before) === ipOf(after) ? `port ${splitAddress(after).port}` : after;
+}
