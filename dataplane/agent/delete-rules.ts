@@ -1,4 +1,4 @@
-import { CHAIN_PREFIX } from '../redirect/constants.ts';
+import { isOurChain } from '../redirect/constants.ts';
 import { isBuiltInChain, renderOption } from '../redirect/render.ts';
 import type { SavedRule, SavedRules, SavedTable } from '../redirect/saved.ts';
 
@@ -32,7 +32,7 @@ function deleteFromTable(table: SavedTable): string {
 }
 
 function isOurs(chain: string): boolean {
-  return !isBuiltInChain(chain) && chain.startsWith(CHAIN_PREFIX);
+  return !isBuiltInChain(chain) && isOurChain(chain);
 }
 
 function jumpsToOurs(rule: SavedRule): boolean {

@@ -2,12 +2,15 @@ import { readFileSync } from 'node:fs';
 import { NetlinkSocket } from '../kernel/netlink.ts';
 import { withNetns } from '../kernel/netns.ts';
 import { findLink, listRoutes, listRules } from '../kernel/rtnetlink-list.ts';
+import type { RouteListEntry, RuleListEntry } from '../kernel/rtnetlink-list.ts';
 import { addRoute, addRule, deleteRoute, deleteRule } from '../kernel/rtnetlink.ts';
+import type { RuleEntry } from '../kernel/rtnetlink.ts';
 import { ipArguments } from '../redirect/routing.ts';
-import type { RoutingEntry } from '../redirect/rule.ts';
+import type { Family, RoutingEntry, RuleSet } from '../redirect/rule.ts';
 import { RoutingMismatchError } from './errors.ts';
 
-/** `RTN_LOCAL` of include/uapi/linux/rtnetlink.h. */
+/** Types of routes in include/uapi/linux/rtnetlink.h. */
+const RTN_UNICAST = 1;
 const RTN_LOCAL = 2;
 
 /**
@@ -65,41 +68,119 @@ function missingEntries(
     listRoutes(socket, family).map((route) => ({ ...route, family })),
   );
   return entries.filter((entry) => {
-    if (entry.kind === 'fwmark-rule') {
-      return !rules.some(
-        (rule) =>
-          rule.family === entry.family &&
-          rule.mark === entry.mark &&
-          rule.mask === entry.mask &&
-          rule.priority === entry.priority &&
-          rule.table === entry.table &&
-          !rule.isInverted &&
-          rule.from === undefined &&
-          rule.to === undefined,
-      );
-    }
+    if (!isRoute(entry)) return !rules.some((rule) => isRule(entry, rule));
     const index = findLink(socket, entry.link)?.index;
-    return !routes.some(
-      (route) =>
-        route.family === entry.family &&
-        route.table === entry.table &&
-        route.type === RTN_LOCAL &&
-        route.to === entry.to &&
-        route.index === index,
-    );
+    return !routes.some((route) => isSameRoute(entry, route, index));
   });
 }
 
-function toMessage(socket: NetlinkSocket, entry: RoutingEntry, action: 'add' | 'del'): Buffer {
-  if (entry.kind === 'fwmark-rule') {
-    const { family, mark, mask, priority, table } = entry;
-    const rule = { family, mark, mask, priority, table };
-    return action === 'add' ? addRule(rule) : deleteRule(rule);
+type Route = Extract<RoutingEntry, { readonly kind: 'local-route' | 'route' }>;
+
+function isRoute(entry: RoutingEntry): entry is Route {
+  return entry.kind === 'local-route' || entry.kind === 'route';
+}
+
+function isRule(entry: Exclude<RoutingEntry, Route>, rule: RuleListEntry): boolean {
+  const wanted = ruleOf(entry);
+  return (
+    rule.family === wanted.family &&
+    rule.mark === (wanted.mark ?? 0) &&
+    rule.mask === (wanted.mask ?? 0) &&
+    rule.priority === wanted.priority &&
+    rule.table === wanted.table &&
+    rule.goto === wanted.goto &&
+    !rule.isInverted &&
+    rule.from === undefined &&
+    rule.to === undefined
+  );
+}
+
+function isSameRoute(
+  entry: Route,
+  route: RouteListEntry & { readonly family: Family },
+  index: number | undefined,
+): boolean {
+  const isThere =
+    route.family === entry.family &&
+    route.table === entry.table &&
+    route.to === entry.to &&
+    route.index === index;
+  if (entry.kind === 'local-route') return isThere && route.type === RTN_LOCAL;
+  return (
+    isThere &&
+    route.type === RTN_UNICAST &&
+    route.via === entry.via &&
+    route.isOnlink === (entry.isOnlink ?? false) &&
+    route.source === entry.source
+  );
+}
+
+function ruleOf(entry: Exclude<RoutingEntry, Route>): RuleEntry {
+  const { family, priority } = entry;
+  switch (entry.kind) {
+    case 'fwmark-rule':
+      return { family, priority, table: entry.table, mark: entry.mark, mask: entry.mask };
+    case 'goto-rule':
+      return { family, priority, table: 0, goto: entry.target, mark: entry.mark, mask: entry.mask };
+    case 'table-rule':
+      return { family, priority, table: entry.table };
   }
+}
+
+function toMessage(socket: NetlinkSocket, entry: RoutingEntry, action: 'add' | 'del'): Buffer {
+  if (!isRoute(entry)) return action === 'add' ? addRule(ruleOf(entry)) : deleteRule(ruleOf(entry));
   const index = findLink(socket, entry.link)?.index;
+  const { to, table } = entry;
   const link = index === undefined ? {} : { index };
-  const route = { to: entry.to, type: 'local', table: entry.table, ...link } as const;
+  if (entry.kind === 'local-route') {
+    const route = { to, type: 'local', table, ...link } as const;
+    return action === 'add' ? addRoute(route) : deleteRoute(route);
+  }
+  const { via, source, isOnlink } = entry;
+  const route = { to, via, source, isOnlink, table, ...link };
   return action === 'add' ? addRoute(route) : deleteRoute(route);
+}
+
+/**
+ * Takes out of tables and priorities that are ours alone what is none of the entries.
+ * @returns whether there was anything
+ * @throws {NetlinkError} when the kernel refuses
+ */
+export function removeStrangeRouting(
+  netns: number | undefined,
+  { routing, ownedTables = [], ownedPriorities = [] }: RuleSet,
+): boolean {
+  using socket = openSocket(netns);
+  const wantedRules = routing.flatMap((entry) => (isRoute(entry) ? [] : [entry]));
+  const wantedRoutes = routing.flatMap((entry) =>
+    isRoute(entry) ? [{ entry, index: findLink(socket, entry.link)?.index }] : [],
+  );
+  const rules = listRules(socket, 'ipv4')
+    .filter((rule) => ownedPriorities.includes(rule.priority))
+    .filter((rule) => !wantedRules.some((entry) => isRule(entry, rule)));
+  const routes = listRoutes(socket, 'ipv4')
+    .filter((route) => ownedTables.includes(route.table))
+    .filter(
+      (route) =>
+        !wantedRoutes.some(({ entry, index }) =>
+          isSameRoute(entry, { ...route, family: 'ipv4' }, index),
+        ),
+    );
+  if (rules.length + routes.length === 0) return false;
+  socket.request([
+    ...rules.map(({ family, priority, table, mark, mask, goto }) =>
+      deleteRule({ family, priority, table, ...(goto === undefined ? {} : { goto }), mark, mask }),
+    ),
+    ...routes.map(({ to, table, index, type }) =>
+      deleteRoute({
+        to,
+        table,
+        ...(index === undefined ? {} : { index }),
+        ...(type === RTN_LOCAL ? { type: 'local' as const } : {}),
+      }),
+    ),
+  ]);
+  return true;
 }
 
 function openSocket(netns: number | undefined): NetlinkSocket {

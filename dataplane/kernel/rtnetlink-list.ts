@@ -50,6 +50,8 @@ export interface RuleListEntry {
   readonly family: 'ipv4' | 'ipv6';
   readonly priority: number;
   readonly table: number;
+  /** Priority of the rule it goes on at; absent for a rule that asks a table. */
+  readonly goto: number | undefined;
   readonly mark: number;
   readonly mask: number;
   readonly from: string | undefined;
@@ -62,6 +64,7 @@ const RTM_GETRULE = 34;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const FIB_RULE_INVERT = 2;
+const FR_ACT_GOTO = 2;
 const RTNH_F_ONLINK = 4;
 const IFF_LOOPBACK = 8;
 const ENODEV = 'ENODEV';
@@ -172,6 +175,7 @@ function decodeRule(message: NetlinkMessage): RuleListEntry | undefined {
     family: body[0] === AF_INET6 ? 'ipv6' : 'ipv4',
     priority: attributeU32(attributes.get(6)),
     table: attributeU32(attributes.get(15)) || (body[4] ?? 0),
+    goto: body[7] === FR_ACT_GOTO ? attributeU32(attributes.get(4)) : undefined,
     mark: attributeU32(attributes.get(10)),
     mask: attributeU32(attributes.get(16)),
     from: prefix(2, body[2]),

@@ -33,6 +33,7 @@ const IFA_F_NODAD = 2;
 const RTNH_F_ONLINK = 4;
 const FIB_RULE_INVERT = 2;
 const FR_ACT_TO_TBL = 1;
+const FR_ACT_GOTO = 2;
 const TABLE_COMPAT = 252;
 
 /** Number of the routing table `main`. */
@@ -165,7 +166,10 @@ export function deleteRoute(route: RouteEntry): Buffer {
 export interface RuleEntry {
   readonly family: 'ipv4' | 'ipv6';
   readonly priority?: number;
+  /** 0 with `goto`. */
   readonly table: number;
+  /** Priority of the rule to go on at, instead of a table. */
+  readonly goto?: number;
   readonly mark?: number;
   /** Bits of the mark that count; default all. */
   readonly mask?: number;
@@ -268,11 +272,12 @@ function ruleMessage(type: number, flags: number, rule: RuleEntry): Buffer {
   header[1] = to?.prefixLength ?? 0;
   header[2] = from?.prefixLength ?? 0;
   header[4] = rule.table < 256 ? rule.table : TABLE_COMPAT;
-  header[7] = FR_ACT_TO_TBL;
+  header[7] = rule.goto === undefined ? FR_ACT_TO_TBL : FR_ACT_GOTO;
   header.writeUInt32LE(rule.isInverted ? FIB_RULE_INVERT : 0, 8);
   const parts = [header, u32Attribute(15, rule.table)];
   if (to) parts.push(attribute(1, to.bytes));
   if (from) parts.push(attribute(2, from.bytes));
+  if (rule.goto !== undefined) parts.push(u32Attribute(4, rule.goto));
   if (rule.incoming !== undefined) parts.push(textAttribute(3, rule.incoming));
   if (rule.priority !== undefined) parts.push(u32Attribute(6, rule.priority));
   if (rule.mark !== undefined) parts.push(u32Attribute(10, rule.mark));

@@ -21,8 +21,14 @@ export const ZTUNNEL_DNS_PORT = 15053;
 export const CHAIN_PREROUTING = 'ISTIO_PRERT';
 export const CHAIN_OUTPUT = 'ISTIO_OUTPUT';
 export const CHAIN_POSTROUTING = 'ISTIO_POSTRT';
-/** What every chain of ours begins with, and nobody else's may. */
+/** What a chain of ours begins with, and nobody else's may: in-pod eras, and era geneve. */
 export const CHAIN_PREFIX = 'ISTIO_';
+export const NODE_CHAIN_PREFIX = 'ztunnel-';
+
+/** Whether a chain is one that a redirect of ours, of whatever era, has made. */
+export function isOurChain(name: string): boolean {
+  return name.startsWith(CHAIN_PREFIX) || name.startsWith(NODE_CHAIN_PREFIX);
+}
 
 /** Source address that probes of the node wear (env HOST_PROBE_SNAT_IP, HOST_PROBE_SNAT_IPV6). */
 export const HOST_PROBE_IPV4 = '169.254.7.127';

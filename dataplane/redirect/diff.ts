@@ -1,4 +1,4 @@
-import { CHAIN_PREFIX } from './constants.ts';
+import { CHAIN_PREFIX, isOurChain, NODE_CHAIN_PREFIX } from './constants.ts';
 import { normaliseRule } from './normalise.ts';
 import { chainsOf, isBuiltInChain, ruleOptions } from './render.ts';
 import type { Family, FamilyRules } from './rule.ts';
@@ -74,7 +74,7 @@ export function placedSaved(saved: SavedRules, family: Family): readonly PlacedR
  */
 export function findDrift(wanted: FamilyRules, saved: SavedRules): Drift {
   const found = placedSaved(saved, wanted.family).filter(
-    (rule) => rule.chain.startsWith(CHAIN_PREFIX) || isJumpToOurs(rule),
+    (rule) => isOurChain(rule.chain) || isJumpToOurs(rule) || isOwned(wanted, rule),
   );
   const diff = diffRules(placedRules(wanted), found);
   const wantedChains = TABLES.flatMap((table) =>
@@ -97,13 +97,19 @@ export function findDrift(wanted: FamilyRules, saved: SavedRules): Drift {
 export function ourChains(saved: SavedRules): readonly string[] {
   return saved.tables.flatMap((table) =>
     table.chains
-      .filter((chain) => chain.name.startsWith(CHAIN_PREFIX))
+      .filter((chain) => isOurChain(chain.name))
       .map((chain) => `${table.name}/${chain.name}`),
   );
 }
 
+const JUMP_TO_OURS = new RegExp(`(?:^| )-[jg] (?:${CHAIN_PREFIX}|${NODE_CHAIN_PREFIX})`);
+
 function isJumpToOurs(rule: PlacedRule): boolean {
-  return isBuiltInChain(rule.chain) && new RegExp(`(?:^| )-[jg] ${CHAIN_PREFIX}`).test(rule.text);
+  return isBuiltInChain(rule.chain) && JUMP_TO_OURS.test(rule.text);
+}
+
+function isOwned({ ownedChains = [] }: FamilyRules, rule: PlacedRule): boolean {
+  return ownedChains.some(({ table, chain }) => table === rule.table && chain === rule.chain);
 }
 
 function keyOf(rule: PlacedRule): string {

@@ -1,4 +1,4 @@
-import { CHAIN_PREFIX } from './constants.ts';
+import { isOurChain } from './constants.ts';
 import type { FamilyRules, RedirectRule, RuleOption, RuleSet, Table } from './rule.ts';
 import { ipArguments } from './routing.ts';
 
@@ -35,6 +35,7 @@ export function renderCommands(rules: RuleSet): readonly string[] {
     const program = family.family === 'ipv4' ? 'iptables' : 'ip6tables';
     return tablesOf(family).flatMap((table) => [
       ...chainsOf(table, family).map((chain) => `${program} -t ${table} -N ${chain}`),
+      ...ownedChainsOf(table, family).map((chain) => `${program} -t ${table} -F ${chain}`),
       ...rulesOf(table, family).map((rule) => `${program} -t ${table} ${renderRule(rule)}`),
     ]);
   });
@@ -65,7 +66,7 @@ export function renderOption(option: RuleOption): string {
 export function chainsOf(table: Table, family: FamilyRules): readonly string[] {
   const rules = rulesOf(table, family);
   const named = [...rules.map((rule) => rule.chain), ...rules.map((rule) => rule.target.name)];
-  const ours = named.filter((name) => !isBuiltInChain(name) && name.startsWith(CHAIN_PREFIX));
+  const ours = named.filter((name) => !isBuiltInChain(name) && isOurChain(name));
   return [...new Set(ours)];
 }
 
@@ -73,6 +74,7 @@ function renderTable(table: Table, family: FamilyRules): string {
   const lines = [
     `* ${table}`,
     ...chainsOf(table, family).map((chain) => `-N ${chain}`),
+    ...ownedChainsOf(table, family).map((chain) => `-F ${chain}`),
     ...rulesOf(table, family).map(renderRule),
     'COMMIT',
   ];
@@ -80,7 +82,12 @@ function renderTable(table: Table, family: FamilyRules): string {
 }
 
 function tablesOf(family: FamilyRules): readonly Table[] {
-  return [...new Set(family.rules.map((rule) => rule.table))];
+  const owned = (family.ownedChains ?? []).map(({ table }) => table);
+  return [...new Set([...family.rules.map((rule) => rule.table), ...owned])];
+}
+
+function ownedChainsOf(table: Table, family: FamilyRules): readonly string[] {
+  return (family.ownedChains ?? []).flatMap((one) => (one.table === table ? [one.chain] : []));
 }
 
 function rulesOf(table: Table, family: FamilyRules): readonly RedirectRule[] {

@@ -41,6 +41,8 @@ export interface RedirectRule {
 export interface FamilyRules {
   readonly family: Family;
   readonly rules: readonly RedirectRule[];
+  /** Built-in chains of which every rule is ours: what else stands there is taken out. */
+  readonly ownedChains?: readonly { readonly table: Table; readonly chain: string }[];
 }
 
 /** A rule of the routing policy database: `ip rule add fwmark <mark>/<mask> pref <n> lookup <n>`. */
@@ -64,7 +66,63 @@ export interface LocalRoute {
   readonly why: string;
 }
 
-export type RoutingEntry = FwmarkRule | LocalRoute;
+/** A rule that goes on at another: `ip rule add fwmark <mark>/<mask> pref <n> goto <n>`. */
+export interface GotoRule {
+  readonly kind: 'goto-rule';
+  readonly family: Family;
+  readonly mark: number;
+  readonly mask: number;
+  readonly priority: number;
+  readonly target: number;
+  readonly why: string;
+}
+
+/** A rule for every packet: `ip rule add pref <n> lookup <n>`. */
+export interface TableRule {
+  readonly kind: 'table-rule';
+  readonly family: Family;
+  readonly priority: number;
+  readonly table: number;
+  readonly why: string;
+}
+
+/** A way to somewhere: `ip route add <to> [via <via>] dev <link> [onlink] [src <source>] table <n>`. */
+export interface ForwardRoute {
+  readonly kind: 'route';
+  readonly family: Family;
+  /** CIDR. */
+  readonly to: string;
+  readonly via?: string;
+  readonly link: string;
+  /** The gateway counts as being on the link though no route says so. */
+  readonly isOnlink?: boolean;
+  readonly source?: string;
+  readonly table: number;
+  readonly why: string;
+}
+
+export type RoutingEntry = FwmarkRule | LocalRoute | GotoRule | TableRule | ForwardRoute;
+
+/** A kernel setting; the key has slashes, because names of links have dots. */
+export interface SysctlEntry {
+  /** Below /proc/sys: `net/ipv4/conf/all/rp_filter`. */
+  readonly key: string;
+  readonly value: string;
+  readonly why: string;
+}
+
+/** A point-to-point Geneve device. */
+export interface TunnelLink {
+  readonly name: string;
+  readonly vni: number;
+  /** Address of the other end. */
+  readonly remote: string;
+  /** UDP port of both ends. */
+  readonly port: number;
+  /** Its own address with prefix length. */
+  readonly address: string;
+  readonly why: string;
+}
 
 /** A set of addresses on the node that a rule of ours matches. */
 export interface AddressSet {
@@ -79,6 +137,11 @@ export interface RuleSet {
   readonly families: readonly FamilyRules[];
   readonly routing: readonly RoutingEntry[];
   readonly sets: readonly AddressSet[];
+  readonly links?: readonly TunnelLink[];
+  readonly sysctls?: readonly SysctlEntry[];
+  /** Routing tables and priorities of policy rules in which everything is ours. */
+  readonly ownedTables?: readonly number[];
+  readonly ownedPriorities?: readonly number[];
 }
 
 /** An option without negation. */
