@@ -2,7 +2,7 @@ import type { Scenario } from '../../topologies/topology.ts';
 import type { Leg, Path, RunFacts, Sighting } from '../facts/facts.ts';
 import { isCleartext, lackOfDecryption } from './check-encryption.ts';
 import { checkIdentities, checkSecurity } from './check-security.ts';
-import { couldNotRun, decide, framesOf, holds, lackOfPath, refuted, shortRef } from './evidence.ts';
+import { couldNotRun, decide, framesOf, holds, lackOfPackets, lackOfPath, refuted, shortRef } from './evidence.ts';
 import { pathsOf } from './judge-scenario.ts';
 import type { Check, ScenarioVerdict } from './verdict.ts';
 import { worstOutcome } from './verdict.ts';
@@ -49,14 +49,15 @@ function checkNoLeak(facts: RunFacts, path: Path): Check {
   const ends = [path.legs[0]?.from.netns, path.legs.at(-1)?.to.netns];
   const isControl = (hit: { readonly netns: string; readonly interface: string }): boolean =>
     hit.interface === 'lo' && ends.includes(hit.netns);
+  // Without the whole path nobody knows which loopbacks are the control.
+  const lack = lackOfPath(facts, path);
+  if (lack !== undefined) return couldNotRun('leak', wanted, lack);
   const leaks = path.canary.clear.filter((hit) => !isControl(hit));
   if (leaks.length > 0) {
     const places = leaks.map((hit) => `${hit.netns}/${hit.interface}`).join(', ');
     const text = `canary in clear on ${places}`;
     return refuted('leak', { text, wanted, seen: text, frames: leaks });
   }
-  const lack = lackOfPath(facts, path);
-  if (lack !== undefined) return couldNotRun('leak', wanted, lack);
   const clipped = facts.interfaces.find(({ clippedFrames }) => clippedFrames > 0);
   if (clipped !== undefined) {
     return couldNotRun('leak', wanted, `whole frames on ${clipped.netns}/${clipped.name}`);
@@ -90,6 +91,9 @@ function checkLink(
   const link = ends.map((each) => `${each.netns}/${each.interface}`).join(' → ');
   const wanted = 'HBONE';
   const frames = framesOf(ends);
+  // A connection whose first bytes were lost looks plain.
+  const packets = lackOfPackets(facts);
+  if (packets !== undefined) return couldNotRun('link', `${link}: HBONE`, packets);
   if (leg.encapsulation === 'plain' || isCleartext(facts, leg)) {
     const seen = leg.encapsulation === 'plain' ? 'plain' : 'HTTP/2 without TLS';
     return decide('link', false, { text: `${link}: ${seen}`, wanted, seen, frames });
