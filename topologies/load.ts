@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { checkObjects } from './check.ts';
 import { checkScenarios } from './check-scenarios.ts';
+import { DEFAULT_CNI_NAME, DEFAULT_NETWORK_POLICY_FLAVOUR } from './cni.ts';
 import { checkShortForm } from './check-short-form.ts';
 import { DEFAULT_ERA_NAME } from './era.ts';
 import { formatFault, TopologyError, type TopologyFault } from './errors.ts';
@@ -80,7 +81,8 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     name: input.name,
     era: input.era ?? DEFAULT_ERA_NAME,
     dnsCapture: input.dnsCapture ?? true,
-    cni: input.cni ?? 'ptp',
+    cni: input.cni ?? DEFAULT_CNI_NAME,
+    networkPolicy: input.networkPolicy ?? DEFAULT_NETWORK_POLICY_FLAVOUR,
     nodes,
     objects: withoutCopies(placed),
     policies: input.policies ?? [],

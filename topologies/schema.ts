@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CNI_NAMES, NETWORK_POLICY_FLAVOURS } from './cni.ts';
 import { ERA_NAMES } from './era.ts';
 import { parseCidr, parseIpv4 } from './ipv4.ts';
 import { policySchema } from './policy-schema.ts';
@@ -87,7 +88,14 @@ export const topologySchema = z
     description: z.string().optional(),
     era: z.enum(ERA_NAMES).optional().describe('Generation of the redirect'),
     dnsCapture: z.boolean().optional().describe('Whether ztunnel answers DNS; true when absent'),
-    cni: z.enum(['ptp']).optional().describe('Flavour of the primary CNI'),
+    cni: z
+      .enum(CNI_NAMES)
+      .optional()
+      .describe('Flavour of the primary CNI: routed veths, a bridge on the node, a VXLAN overlay'),
+    networkPolicy: z
+      .enum(NETWORK_POLICY_FLAVOURS)
+      .optional()
+      .describe('What enforces NetworkPolicy objects on the nodes; nft when absent'),
     nodes: z.array(z.union([dnsLabel, nodeSchema])).min(1),
     namespaces: z.record(dnsLabel, namespaceSchema).optional(),
     workloads: z.record(dnsLabel, workloadSchema).optional(),

@@ -1,3 +1,4 @@
+import type { CniName, NetworkPolicyFlavour } from './cni.ts';
 import type { EraName } from './era.ts';
 import type { KubernetesObject } from './objects.ts';
 
@@ -12,7 +13,9 @@ export interface Topology {
   readonly era: EraName;
   /** Whether ztunnel answers DNS for enrolled pods (the `dnsCapture` of the istio-cni chart). */
   readonly dnsCapture: boolean;
-  readonly cni: 'ptp';
+  readonly cni: CniName;
+  /** What enforces NetworkPolicy objects. */
+  readonly networkPolicy: NetworkPolicyFlavour;
   readonly nodes: readonly TopologyNode[];
   /** Every object, the short form already expanded, in file order. */
   readonly objects: readonly KubernetesObject[];

@@ -19,15 +19,23 @@ const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
+const RTM_NEWNEIGH = 28;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 
 const IFLA = { address: 1, name: 3, mtu: 4, master: 10, info: 18, netnsFd: 28 } as const;
 const INFO_KIND = 1;
 const INFO_DATA = 2;
+const INFO_SLAVE_KIND = 4;
+const INFO_SLAVE_DATA = 5;
+const BRPORT_MODE = 4;
 const VETH_INFO_PEER = 1;
+const VXLAN = { id: 1, local: 4, learning: 7, port: 15 } as const;
 const IFF_UP = 1;
 const AF_INET = 2;
+const AF_BRIDGE = 7;
+const NUD_PERMANENT = 0x80;
+const NTF_SELF = 2;
 const AF_INET6 = 10;
 const IFA_F_NODAD = 2;
 const RTNH_F_ONLINK = 4;
@@ -80,6 +88,58 @@ export function createBridge(end: VethEnd): Buffer {
     ...endAttributes(end),
     nested(IFLA.info, textAttribute(INFO_KIND, 'bridge')),
   );
+}
+
+export interface VxlanEnd extends VethEnd {
+  readonly vni: number;
+  readonly udpPort: number;
+  /** Source of the outer packets. */
+  readonly local: string;
+}
+
+/**
+ * A message that makes a VXLAN device, down, that learns nothing: `addForwarding()` tells it where
+ * each MAC lives (RFC 7348; linux/if_link.h IFLA_VXLAN_*).
+ */
+export function createVxlan(end: VxlanEnd): Buffer {
+  const port = Buffer.alloc(2);
+  port.writeUInt16BE(end.udpPort);
+  return encodeMessage(
+    RTM_NEWLINK,
+    NLM_F_CREATE | NLM_F_EXCL,
+    linkHeader(end.index ?? 0),
+    ...endAttributes(end),
+    nested(
+      IFLA.info,
+      textAttribute(INFO_KIND, 'vxlan'),
+      nested(
+        INFO_DATA,
+        u32Attribute(VXLAN.id, end.vni),
+        attribute(VXLAN.local, ipToBytes(end.local)),
+        attribute(VXLAN.learning, Buffer.from([0])),
+        attribute(VXLAN.port, port),
+      ),
+    ),
+  );
+}
+
+/** A message that lets frames of a bridge's port leave by the port they came in on. */
+export function setHairpin(index: number): Buffer {
+  const data = nested(INFO_SLAVE_DATA, attribute(BRPORT_MODE, Buffer.from([1])));
+  const info = nested(IFLA.info, textAttribute(INFO_SLAVE_KIND, 'bridge'), data);
+  return encodeMessage(RTM_NEWLINK, 0, linkHeader(index), info);
+}
+
+/** A message that gives a neighbour's MAC once and for all: no ARP is sent for it. */
+export function addNeighbour(index: number, address: string, mac: string): Buffer {
+  const bytes = ipToBytes(address);
+  const family = bytes.length === 4 ? AF_INET : AF_INET6;
+  return neighbourMessage(family, index, 0, bytes, mac);
+}
+
+/** A message that tells a VXLAN device behind which node a MAC lives. */
+export function addForwarding(index: number, mac: string, node: string): Buffer {
+  return neighbourMessage(AF_BRIDGE, index, NTF_SELF, ipToBytes(node), mac);
 }
 
 export interface LinkChange {
@@ -212,6 +272,23 @@ function macToBytes(mac: string): Buffer {
   const bytes = Buffer.from(mac.replaceAll(':', ''), 'hex');
   if (bytes.length !== 6) throw new RangeError(`Cannot read "${mac}": wished a MAC address`);
   return bytes;
+}
+
+/** struct ndmsg, NDA_DST, NDA_LLADDR. */
+function neighbourMessage(
+  family: number,
+  index: number,
+  flags: number,
+  destination: Buffer,
+  mac: string,
+): Buffer {
+  const header = Buffer.alloc(12);
+  header[0] = family;
+  header.writeInt32LE(index, 4);
+  header.writeUInt16LE(NUD_PERMANENT, 8);
+  header[10] = flags;
+  const parts = [header, attribute(1, destination), attribute(2, macToBytes(mac))];
+  return encodeMessage(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ...parts);
 }
 
 function addressMessage(type: number, flags: number, entry: AddressEntry): Buffer {

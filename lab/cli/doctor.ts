@@ -1,9 +1,16 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import Table from 'cli-table3';
+import { CNI_NAMES, DEFAULT_CNI_NAME } from '../../topologies/cni.ts';
 import { isRequired, probeMachine, type Capability } from '../hosts/capabilities.ts';
 import { EXIT } from './exit.ts';
 import { paint } from './output.ts';
 import { type CommandContext, requireRoot } from './context.ts';
+
+interface DoctorOptions {
+  readonly era: string;
+  readonly cni: string;
+  readonly json?: boolean;
+}
 
 /** `doctor`: what this machine can do, tried and not assumed. */
 export function addDoctor(program: Command, context: CommandContext): void {
@@ -15,15 +22,22 @@ export function addDoctor(program: Command, context: CommandContext): void {
         'missing, what for, and how to get it. Exit code 3 when something the default era needs is missing.',
     )
     .option('--era <era>', 'judge by what this era needs', 'inpod-redirect')
+    .addOption(
+      new Option('--cni <flavour>', 'and by what this primary CNI needs')
+        .choices([...CNI_NAMES])
+        .default(DEFAULT_CNI_NAME),
+    )
     .option('--json', 'one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- doctor --era inpod-tproxy')
-    .action(async (options: { era: string; json?: boolean }) => {
+    .action(async (options: DoctorOptions) => {
       requireRoot('doctor');
       const output = context.output(options.json === true);
       const found = await probeMachine();
-      const missing = found.filter((c) => !c.present && isRequired(c.required, options.era));
-      output.result({ era: options.era, runs: missing.length === 0, capabilities: found }, () =>
-        render(found, options.era, missing, output.color),
+      const needs = [options.era, `cni ${options.cni}`];
+      const missing = found.filter((c) => !c.present && isNeeded(c, needs));
+      output.result(
+        { era: options.era, cni: options.cni, runs: missing.length === 0, capabilities: found },
+        () => render(found, needs, missing, output.color),
       );
       process.exitCode = missing.length === 0 ? EXIT.held : EXIT.cannotRun;
     });
@@ -31,21 +45,26 @@ export function addDoctor(program: Command, context: CommandContext): void {
 
 function render(
   found: readonly Capability[],
-  era: string,
+  needs: readonly string[],
   missing: readonly Capability[],
   color: boolean,
 ): string {
   const table = new Table({ head: ['what', 'state', 'needed for', 'seen'], style: { head: [] } });
   for (const c of found) {
-    const isNeeded = isRequired(c.required, era);
-    const state = c.present ? 'present' : isNeeded ? 'MISSING' : 'absent';
-    const style = c.present ? 'green' : isNeeded ? 'red' : 'yellow';
+    const isMissed = isNeeded(c, needs);
+    const state = c.present ? 'present' : isMissed ? 'MISSING' : 'absent';
+    const style = c.present ? 'green' : isMissed ? 'red' : 'yellow';
     table.push([c.name, paint(color, style, state), c.neededFor, c.evidence]);
   }
+  const [era = '', cni = ''] = needs;
   const advice = missing.map((c) => `${c.name} is missing: ${c.howToGet}`);
   const verdict =
     missing.length === 0
-      ? `Era ${era} runs here.`
-      : `Era ${era} cannot run here.\n${advice.join('\n')}`;
+      ? `Era ${era} with ${cni} runs here.`
+      : `Era ${era} with ${cni} cannot run here.\n${advice.join('\n')}`;
   return `${table.toString()}\n${verdict}`;
+}
+
+function isNeeded({ required }: Capability, needs: readonly string[]): boolean {
+  return needs.some((need) => isRequired(required, need));
 }

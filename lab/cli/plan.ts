@@ -5,6 +5,7 @@ import { defaultTopology, planFromFile } from './world.ts';
 
 interface PlanOptions {
   readonly era?: string;
+  readonly cni?: string;
   readonly commands?: boolean;
   readonly json?: boolean;
 }
@@ -19,6 +20,7 @@ export function addPlan(program: Command, context: CommandContext): void {
     )
     .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
     .option('--era <era>', 'plan for another era than the topology says')
+    .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
     .option('--commands', 'print the ip, sysctl and iptables commands instead of the objects')
     .option('--json', 'the whole plan as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- plan topologies/same-node.yaml --commands')

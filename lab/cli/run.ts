@@ -18,6 +18,7 @@ import { defaultResultsRoot, defaultTopology, planFromFile, requireCapabilities 
 
 interface RunOptions {
   readonly era?: string;
+  readonly cni?: string;
   readonly lab?: string;
   readonly results: string;
   readonly keep?: boolean;
@@ -31,6 +32,7 @@ export function addRun(program: Command, context: CommandContext): void {
     .summary('build a lab, run its scenarios, prove what happened, remove it')
     .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
     .option('--era <era>', 'build with another era than the topology says')
+    .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
     .option('--lab <name>', 'name of the lab; that of the topology unless given')
     .option('--results <directory>', 'where the results of runs go', defaultResultsRoot())
     .option('--keep', 'leave the lab running afterwards')

@@ -7,6 +7,7 @@ import { defaultTopology, planFromFile, requireCapabilities } from './world.ts';
 
 interface UpOptions {
   readonly era?: string;
+  readonly cni?: string;
   readonly lab?: string;
   readonly json?: boolean;
 }
@@ -18,6 +19,7 @@ export function addUp(program: Command, context: CommandContext): void {
     .summary('build a lab and leave it running')
     .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
     .option('--era <era>', 'build with another era than the topology says')
+    .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
     .option('--lab <name>', 'name of the lab; that of the topology unless given')
     .option('--json', 'the status as one JSON value on stdout')
     .addHelpText(

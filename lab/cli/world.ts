@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Era } from '../../dataplane/redirect/era.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { isRequired, missingFor, type Capability } from '../hosts/capabilities.ts';
+import { missingFor, type Capability } from '../hosts/capabilities.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planLab } from '../plan/plan-lab.ts';
 import { connectLab, listLabs } from '../world/client.ts';
@@ -13,6 +13,7 @@ import { CommandError } from './exit.ts';
 /** Options of every verb that starts from a topology file. */
 export interface TopologyOptions {
   readonly era?: string;
+  readonly cni?: string;
   readonly lab?: string;
 }
 
@@ -34,7 +35,7 @@ export function defaultTopology(): string {
 /** Reads a topology and decides everything about its world. Touches nothing. */
 export function planFromFile(file: string, options: TopologyOptions): Plan {
   const topology = loadTopology(file);
-  return planLab(topology, { lab: options.lab, era: options.era });
+  return planLab(topology, { lab: options.lab, era: options.era, cni: options.cni });
 }
 
 /**
@@ -43,13 +44,17 @@ export function planFromFile(file: string, options: TopologyOptions): Plan {
  */
 export async function requireCapabilities(plan: Plan): Promise<void> {
   podRules({ era: plan.era, dnsCapture: plan.dnsCapture });
-  refuseMissing(plan.era, await missingFor(plan.era));
+  refuseMissing(plan.era, await missingFor(...needsOf(plan)));
+}
+
+/** What a plan asks of the machine, in the words of `capabilities.ts`. */
+function needsOf({ era, cni }: Plan): readonly string[] {
+  return [era, `cni ${cni}`];
 }
 
 function refuseMissing(era: Era, missing: readonly Capability[]): void {
-  const needed = missing.filter((capability) => isRequired(capability.required, era));
-  if (needed.length === 0) return;
-  const lines = needed.map(
+  if (missing.length === 0) return;
+  const lines = missing.map(
     (c) => `  ${c.name} (${c.neededFor}): ${c.evidence}\n    wanted: ${c.howToGet}`,
   );
   throw new CommandError(

@@ -19,8 +19,9 @@ export function describeConnection(
   const sightings = matched.sightings.map((each) => describeSighting(each, baseNs));
   const [first] = matched.sightings;
   if (first === undefined) throw new RangeError('Cannot describe a connection without sightings');
-  const crossings = matched.sightings.map(({ netns, forward }) => ({
+  const crossings = matched.sightings.map(({ netns, interface: name, forward }) => ({
     netns,
+    bridge: map.bridgeOf(netns, name),
     direction: forward.direction,
     ttl: forward.firstTtl,
     isBridge: map.roleOf(netns) === 'fabric',

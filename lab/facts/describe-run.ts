@@ -56,11 +56,13 @@ export function describeInterface(
 ): InterfaceFacts {
   const node = map.nodeOf(seen.netns);
   const peer = map.peerOf(seen.netns, seen.name);
+  const bridge = map.bridgeOf(seen.netns, seen.name);
   return {
     ...seen,
     role: map.roleOf(seen.netns),
     ...(node !== undefined && { node }),
     ...(peer !== undefined && { peer }),
+    ...(bridge !== undefined && { bridge }),
   };
 }
 

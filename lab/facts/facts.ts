@@ -51,6 +51,8 @@ export interface InterfaceFacts {
   readonly node?: string;
   /** `netns/interface` at the other end of its link. */
   readonly peer?: string;
+  /** The bridge of its node that it is, or is a port of. */
+  readonly bridge?: string;
   /** Path of its capture below the run directory. */
   readonly file: string;
   readonly frames: number;

@@ -12,6 +12,8 @@ export interface NetnsMap {
   readonly podNamed: (name: string) => PodPlan | undefined;
   /** `netns/interface` at the other end of a veth. */
   readonly peerOf: (netns: string, name: string) => string | undefined;
+  /** The bridge of a node that an interface is, or is a port of. */
+  readonly bridgeOf: (netns: string, name: string) => string | undefined;
   /** `sleep`, `node1`, `outside`, `plain` …; an address that is nobody's stays an address. */
   readonly nameOfIp: (ip: string) => string;
 }
@@ -34,6 +36,11 @@ export function mapNetns(plan: Plan): NetnsMap {
     podIn: (name) => podByNetns.get(name),
     podNamed: (name) => podByName.get(name),
     peerOf: (name, link) => peers.get(`${name}/${link}`),
+    bridgeOf: (name, link) => {
+      const { role, bridges = [] } = netns.get(name) ?? {};
+      if (role !== 'node') return undefined;
+      return bridges.find((each) => each.name === link || each.ports.includes(link))?.name;
+    },
     nameOfIp: (ip) => names.get(ip) ?? ip,
   };
 }

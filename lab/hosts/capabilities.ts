@@ -10,7 +10,7 @@ export interface Capability {
   /** What was seen when it was tried. */
   readonly evidence: string;
   readonly neededFor: string;
-  /** `always`, the eras that need it, or `never`: good to have. */
+  /** `always`, the eras and flavours (`cni vxlan`) that need it, or `never`: good to have. */
   readonly required: 'always' | 'never' | readonly string[];
   readonly howToGet: string;
 }
@@ -37,6 +37,13 @@ const PROBES: readonly Probe[] = [
   },
   link('veth', 'links', 'always', ['type', 'veth', 'peer', 'name', 'probe1']),
   link('bridge', 'the switch between nodes', 'always', ['type', 'bridge']),
+  {
+    name: 'br_netfilter',
+    neededFor: 'service addresses and policies between pods of one bridge (cni: bridge)',
+    required: ['cni bridge'],
+    howToGet: `modprobe br_netfilter, and ${KERNEL}`,
+    argv: ['test', '-e', '/proc/sys/net/bridge/bridge-nf-call-iptables'],
+  },
   rule('REDIRECT', 'capturing outbound traffic', 'always', 'nat', [
     '-A OUTPUT -p tcp -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 15001',
   ]),
@@ -73,16 +80,12 @@ const PROBES: readonly Probe[] = [
     'remote',
     '192.0.2.1',
   ]),
-  link('vxlan device', 'the stand-in for Geneve', 'never', [
-    'type',
-    'vxlan',
-    'id',
-    '1000',
-    'remote',
-    '192.0.2.1',
-    'dstport',
-    '6081',
-  ]),
+  link(
+    'vxlan device',
+    'the overlay (cni: vxlan), the stand-in for Geneve',
+    ['cni vxlan'],
+    ['type', 'vxlan', 'id', '1000', 'remote', '192.0.2.1', 'dstport', '6081'],
+  ),
   {
     name: 'netem',
     neededFor: 'delay and loss on links',
@@ -125,9 +128,12 @@ export async function probeMachine(): Promise<readonly Capability[]> {
   return [...(await readFacts()), ...tried];
 }
 
-/** The capabilities that stand in the way of an era on this machine; empty when it can run. */
-export async function missingFor(era: string): Promise<readonly Capability[]> {
-  const wanted = PROBES.filter((probe) => isRequired(probe.required, era));
+/**
+ * The capabilities that stand in the way of an era, or of any of several needs (`cni bridge`), on
+ * this machine; empty when it can run.
+ */
+export async function missingFor(...needs: readonly string[]): Promise<readonly Capability[]> {
+  const wanted = PROBES.filter((probe) => needs.some((need) => isRequired(probe.required, need)));
   const tried = await Promise.all(wanted.map(tryProbe));
   return tried.filter((capability) => !capability.present);
 }

@@ -1,6 +1,7 @@
 export type PlanErrorCode =
   | 'LAB_PLAN_CONFLICT'
   | 'LAB_UNKNOWN_ERA'
+  | 'LAB_UNKNOWN_CNI'
   | 'LAB_UNKNOWN_POD'
   | 'LAB_AMBIGUOUS_POD'
   | 'LAB_UNKNOWN_NODE'

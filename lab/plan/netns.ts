@@ -1,12 +1,13 @@
+import type { CniName } from '../../topologies/cni.ts';
 import { DNS_SERVICE_IP, SERVICE_RANGE } from '../../topologies/ranges.ts';
 import { FABRIC_PREFIX, MESH_NAMESPACE, OUTSIDE_ADDRESS } from './addressing.ts';
+import { attachNode, attachPod, MTU_BYTES, podMtuBytes } from './cni.ts';
 import { linkNames, macOf } from './hash.ts';
 import { renderKubeProxy } from './kube-proxy.ts';
 import type { NetnsPlan, NodePlan, PodPlan, RoutePlan, ServicePlan, VethPlan } from './plan.ts';
 import { hostsOfMachine, hostsOfPod, NO_RESOLVER, resolvConfOfPod } from './resolver.ts';
 import { sysctlsIfPresent, sysctlsOf } from './sysctls.ts';
 
-const MTU_BYTES = 1500;
 const BRIDGE = 'br0';
 const UPLINK = 'eth0';
 
@@ -14,6 +15,7 @@ export interface Parts {
   readonly nodes: readonly NodePlan[];
   readonly pods: readonly PodPlan[];
   readonly services: readonly ServicePlan[];
+  readonly cni: CniName;
 }
 
 /** A pod's netns as the node sees it: ztunnel's included, which is no pod of the plan. */
@@ -26,10 +28,11 @@ interface PodNetns {
 
 /** Every netns and veth: fabric, nodes, their ztunnels and pods, and the client outside. */
 export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[] } {
-  const { nodes, pods, services } = parts;
+  const { nodes, pods, cni } = parts;
   const ports = fabricPorts(nodes);
   const netns: NetnsPlan[] = [fabric(ports.map(({ port }) => port)), outside(nodes)];
-  const links = ports.map(({ netns: end, port }) => veth('fabric', port, end));
+  const links = ports.map(({ netns: end, port }) => veth('fabric', port, end, MTU_BYTES));
+  const podMtu = podMtuBytes(cni);
   for (const node of nodes) {
     const own = pods.filter((pod) => pod.node === node.name);
     const ztunnel: PodNetns = {
@@ -38,12 +41,12 @@ export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[]
       hostLink: 'v-ztunnel',
       node: node.name,
     };
-    netns.push(nodeNetns(node, [ztunnel, ...own], nodes, services));
-    netns.push(podNetns(ztunnel, node, 'ztunnel', MESH_NAMESPACE));
-    links.push(veth(node.name, ztunnel.hostLink, ztunnel.netns));
+    netns.push(nodeNetns(node, [ztunnel, ...own], parts));
+    netns.push(podNetns(ztunnel, node, cni, MESH_NAMESPACE));
+    links.push(veth(node.name, ztunnel.hostLink, ztunnel.netns, podMtu));
     for (const pod of own) {
-      netns.push(podNetns(pod, node, 'pod', pod.system ? undefined : pod.namespace));
-      links.push(veth(node.name, pod.hostLink, pod.netns));
+      netns.push(podNetns(pod, node, cni, pod.system ? undefined : pod.namespace));
+      links.push(veth(node.name, pod.hostLink, pod.netns, podMtu));
     }
   }
   return { netns, links };
@@ -58,11 +61,11 @@ function fabricPorts(nodes: readonly NodePlan[]): { netns: string; port: string 
   return ends.map((netns, index) => ({ netns, port: ports[index]! }));
 }
 
-function veth(netns: string, name: string, peer: string): VethPlan {
+function veth(netns: string, name: string, peer: string, mtuBytes: number): VethPlan {
   return {
     a: { netns, name, mac: macOf(netns, name) },
     b: { netns: peer, name: UPLINK, mac: macOf(peer, UPLINK) },
-    mtuBytes: MTU_BYTES,
+    mtuBytes,
   };
 }
 
@@ -95,32 +98,27 @@ function outside(nodes: readonly NodePlan[]): NetnsPlan {
 function nodeNetns(
   node: NodePlan,
   own: readonly PodNetns[],
-  nodes: readonly NodePlan[],
-  services: readonly ServicePlan[],
+  { nodes, services, cni }: Parts,
 ): NetnsPlan {
   const others = nodes.filter(({ name }) => name !== node.name);
+  const attached = attachNode(cni, node, own, others);
   const routes: RoutePlan[] = [
-    ...others.map(({ podRange, address }) => ({ to: podRange, via: address, link: UPLINK })),
+    ...attached.routesToNodes,
     // Routing comes before OUTPUT's DNAT, so without it the node could not reach a service.
     { to: SERVICE_RANGE, link: UPLINK, scope: 'link', source: node.address },
-    ...own.map(({ address, hostLink }): RoutePlan => ({
-      to: `${address}/32`,
-      link: hostLink,
-      scope: 'link',
-      // What the node itself sends to its pods carries the pods' gateway, as with the CNI's ptp.
-      source: node.gateway,
-    })),
+    ...attached.routesToPods,
   ];
   return {
     name: node.name,
     role: 'node',
     node: node.name,
     sysctls: sysctlsOf('node'),
-    sysctlsIfPresent: sysctlsIfPresent('node'),
-    bridges: [],
+    sysctlsIfPresent: sysctlsIfPresent('node', cni),
+    bridges: attached.bridges,
+    ...(attached.vxlans && { vxlans: attached.vxlans }),
     addresses: [
       { link: UPLINK, address: `${node.address}/${FABRIC_PREFIX}` },
-      ...own.map(({ hostLink }) => ({ link: hostLink, address: `${node.gateway}/32` })),
+      ...attached.addresses,
     ],
     routes,
     resolvConf: NO_RESOLVER,
@@ -132,9 +130,10 @@ function nodeNetns(
 function podNetns(
   pod: PodNetns,
   node: NodePlan,
-  role: 'pod' | 'ztunnel',
+  cni: CniName,
   searchNamespace: string | undefined,
 ): NetnsPlan {
+  const role = pod.netns === node.ztunnelNetns ? 'ztunnel' : 'pod';
   return {
     name: pod.netns,
     role,
@@ -142,11 +141,7 @@ function podNetns(
     sysctls: sysctlsOf(role),
     sysctlsIfPresent: sysctlsIfPresent(role),
     bridges: [],
-    addresses: [{ link: UPLINK, address: `${pod.address}/32` }],
-    routes: [
-      { to: `${node.gateway}/32`, link: UPLINK, scope: 'link', source: pod.address },
-      { to: 'default', via: node.gateway, link: UPLINK },
-    ],
+    ...attachPod(cni, node, pod.address),
     resolvConf:
       searchNamespace === undefined
         ? NO_RESOLVER

@@ -1,4 +1,5 @@
 import { ERAS, type Era } from '../../dataplane/redirect/era.ts';
+import { CNI_NAMES, type CniName } from '../../topologies/cni.ts';
 import { nearest } from '../../topologies/nearest.ts';
 import { DNS_SERVICE_IP } from '../../topologies/ranges.ts';
 import type { Topology } from '../../topologies/topology.ts';
@@ -14,6 +15,8 @@ export interface PlanOptions {
   readonly lab?: string;
   /** Era instead of the topology's. */
   readonly era?: string;
+  /** Flavour of the primary CNI instead of the topology's. */
+  readonly cni?: string;
   /** Whether ztunnel answers DNS, instead of what the topology says. */
   readonly dnsCapture?: boolean;
 }
@@ -21,10 +24,12 @@ export interface PlanOptions {
 /**
  * Decides every name, address, route, rule and process of a lab. The same topology gives the same
  * plan, byte for byte, on every machine.
- * @throws {PlanError} LAB_PLAN_CONFLICT when addresses collide or run out, LAB_UNKNOWN_ERA.
+ * @throws {PlanError} LAB_PLAN_CONFLICT when addresses collide or run out, LAB_UNKNOWN_ERA,
+ *   LAB_UNKNOWN_CNI.
  */
 export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   const { objects } = topology;
+  const cni = options.cni === undefined ? topology.cni : cniOf(options.cni);
   const nodes = planNodes(topology.nodes);
   const pods = planPods(objects, nodes);
   const services = planServices(objects, pods, namedPortsOf(objects));
@@ -33,10 +38,12 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     topologyFile: topology.file,
     era: options.era === undefined ? topology.era : eraOf(options.era),
     dnsCapture: options.dnsCapture ?? topology.dnsCapture,
+    cni,
+    networkPolicy: topology.networkPolicy,
     clusterDomain: 'cluster.local',
     trustDomain: 'cluster.local',
     dnsServiceIp: DNS_SERVICE_IP,
-    ...planNetns({ nodes, pods, services }),
+    ...planNetns({ nodes, pods, services, cni }),
     nodes,
     pods,
     outside: OUTSIDE,
@@ -64,4 +71,11 @@ function eraOf(name: string): Era {
   if (era !== undefined) return era;
   const message = `Cannot plan era "${name}": want one of ${ERAS.join(', ')}`;
   throw new PlanError('LAB_UNKNOWN_ERA', name, message, nearest(name, ERAS));
+}
+
+function cniOf(name: string): CniName {
+  const cni = CNI_NAMES.find((one) => one === name);
+  if (cni !== undefined) return cni;
+  const message = `Cannot plan CNI "${name}": want one of ${CNI_NAMES.join(', ')}`;
+  throw new PlanError('LAB_UNKNOWN_CNI', name, message, nearest(name, CNI_NAMES));
 }

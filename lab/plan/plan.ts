@@ -1,4 +1,5 @@
 import type { Era } from '../../dataplane/redirect/era.ts';
+import type { CniName, NetworkPolicyFlavour } from '../../topologies/cni.ts';
 import type { CaptureOptions, KubernetesObject, Scenario, StaticPolicy } from './inputs.ts';
 
 /**
@@ -10,6 +11,9 @@ export interface Plan {
   readonly topologyFile: string;
   readonly era: Era;
   readonly dnsCapture: boolean;
+  readonly cni: CniName;
+  /** What enforces NetworkPolicy objects on the nodes. */
+  readonly networkPolicy: NetworkPolicyFlavour;
   readonly clusterDomain: 'cluster.local';
   readonly trustDomain: 'cluster.local';
   /** Address pods have in /etc/resolv.conf: the VIP of the cluster DNS service. */
@@ -41,6 +45,8 @@ export interface NetnsPlan {
   /** The same for keys that only exist where a kernel module is there (conntrack, br_netfilter). */
   readonly sysctlsIfPresent?: Readonly<Record<string, string>>;
   readonly bridges: readonly BridgePlan[];
+  /** Overlay devices; absent for none. */
+  readonly vxlans?: readonly VxlanPlan[];
   readonly addresses: readonly AddressPlan[];
   readonly routes: readonly RoutePlan[];
   /** Names `ip netns exec` and `exec` resolve with: text of /etc/netns/<name>/resolv.conf and hosts. */
@@ -53,6 +59,30 @@ export interface NetnsPlan {
 export interface BridgePlan {
   readonly name: string;
   readonly ports: readonly string[];
+  /** That of the lowest port when absent, as the kernel has it. */
+  readonly mac?: string;
+  /** Frames may leave by the port they came in on: a pod that calls itself by its service. */
+  readonly hairpin?: boolean;
+}
+
+/** One end of the overlay between nodes, and how it reaches the others: nothing is learnt. */
+export interface VxlanPlan {
+  readonly name: string;
+  readonly vni: number;
+  readonly udpPort: number;
+  readonly mac: string;
+  /** Source of the outer packets. */
+  readonly local: string;
+  readonly mtuBytes: number;
+  readonly peers: readonly VxlanPeer[];
+}
+
+export interface VxlanPeer {
+  /** Destination of the outer packets. */
+  readonly node: string;
+  /** Address and MAC of the device at the other end. */
+  readonly address: string;
+  readonly mac: string;
 }
 
 export interface AddressPlan {
@@ -67,6 +97,8 @@ export interface RoutePlan {
   readonly via?: string;
   readonly link: string;
   readonly scope?: 'link' | 'global';
+  /** The gateway counts as being on the link though no route says so. */
+  readonly isOnlink?: boolean;
   readonly source?: string;
 }
 

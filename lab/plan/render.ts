@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { AppPlan, NetnsPlan, Plan, RoutePlan, VethPlan } from './plan.ts';
+import type { AppPlan, NetnsPlan, Plan, RoutePlan, VethPlan, VxlanPlan } from './plan.ts';
 
 /** The plan's objects as Kubernetes YAML, the short form written out; `kubectl apply` reads it. */
 export function renderObjects(plan: Plan): string {
@@ -36,7 +36,8 @@ function createNetns(netns: NetnsPlan): string[] {
     ([key, value]) => `${inside(netns)} sysctl -eqw ${quote(`${key}=${value}`)}`,
   );
   const bridges = netns.bridges.map(
-    ({ name }) => `ip -n ${netns.name} link add ${name} type bridge`,
+    ({ name, mac }) =>
+      `ip -n ${netns.name} link add ${name}${mac === undefined ? '' : ` address ${mac}`} type bridge`,
   );
   return [
     '',
@@ -73,25 +74,46 @@ function configureNetns(netns: NetnsPlan): string[] {
   return [
     '',
     `# ${titleOf(netns)}: addresses and routes`,
-    ...netns.bridges.flatMap(({ name, ports }) => [
+    ...netns.bridges.flatMap(({ name, ports, hairpin }) => [
       ...ports.map((port) => `${ip} link set ${port} master ${name} up`),
+      ...(hairpin
+        ? ports.map((port) => `${ip} link set ${port} type bridge_slave hairpin on`)
+        : []),
       `${ip} link set ${name} up`,
     ]),
+    ...(netns.vxlans ?? []).map((vxlan) => createOverlay(ip, vxlan)),
     ...links.map((link) => `${ip} link set ${link} up`),
     ...netns.addresses.map(({ link, address }) => `${ip} addr add ${address} dev ${link}`),
     ...netns.routes.map((route) => `${ip} route add ${routeText(route)}`),
+    ...(netns.vxlans ?? []).flatMap((vxlan) => peersOf(netns, vxlan)),
     ...fileOf(`/etc/netns/${netns.name}/resolv.conf`, netns.resolvConf),
     ...fileOf(`/etc/netns/${netns.name}/hosts`, netns.hosts),
     ...restoreOf(netns),
   ];
 }
 
-function routeText({ to, via, link, scope, source }: RoutePlan): string {
+function createOverlay(
+  ip: string,
+  { name, mac, mtuBytes, vni, udpPort, local }: VxlanPlan,
+): string {
+  const how = `type vxlan id ${vni} local ${local} dstport ${udpPort} nolearning`;
+  return `${ip} link add ${name} mtu ${mtuBytes} address ${mac} ${how}`;
+}
+
+function peersOf(netns: NetnsPlan, { name, peers }: VxlanPlan): string[] {
+  return peers.flatMap(({ node, address, mac }) => [
+    `ip -n ${netns.name} neigh replace ${address} lladdr ${mac} dev ${name} nud permanent`,
+    `bridge -n ${netns.name} fdb replace ${mac} dev ${name} dst ${node} self permanent`,
+  ]);
+}
+
+function routeText({ to, via, link, scope, source, isOnlink }: RoutePlan): string {
   const parts = [to];
   if (via !== undefined) parts.push('via', via);
   parts.push('dev', link);
   if (scope !== undefined) parts.push('scope', scope);
   if (source !== undefined) parts.push('src', source);
+  if (isOnlink === true) parts.push('onlink');
   return parts.join(' ');
 }
 

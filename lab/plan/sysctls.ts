@@ -1,3 +1,4 @@
+import type { CniName } from '../../topologies/cni.ts';
 import type { NetnsRole } from './plan.ts';
 
 /**
@@ -45,7 +46,10 @@ export function sysctlsOf(role: NetnsRole): Readonly<Record<string, string>> {
 }
 
 /** The same for keys that exist only with a module loaded. */
-export function sysctlsIfPresent(role: NetnsRole): Readonly<Record<string, string>> {
+export function sysctlsIfPresent(
+  role: NetnsRole,
+  cni: CniName = 'ptp',
+): Readonly<Record<string, string>> {
   const conntrack = {
     'net.netfilter.nf_conntrack_events': '1',
     'net.netfilter.nf_conntrack_acct': '0',
@@ -54,6 +58,16 @@ export function sysctlsIfPresent(role: NetnsRole): Readonly<Record<string, strin
     'net.netfilter.nf_conntrack_tcp_loose': '1',
     'net.netfilter.nf_conntrack_checksum': '1',
   };
+  // Pods of one bridge talk below IP: service addresses and policies reach them only so. Kubernetes
+  // wants it of every node (`br_netfilter`).
+  if (role === 'node' && cni === 'bridge') {
+    return {
+      ...conntrack,
+      'net.bridge.bridge-nf-call-iptables': '1',
+      'net.bridge.bridge-nf-call-ip6tables': '1',
+      'net.bridge.bridge-nf-call-arptables': '0',
+    };
+  }
   if (role !== 'fabric') return conntrack;
   // The switch must not run its frames through IP's hooks: that would add passes of its own.
   return {

@@ -1,5 +1,6 @@
 import { ipOf, splitAddress } from '../facts/address.ts';
 import type { Leg, LegEnd, RunFacts, Sighting } from '../facts/facts.ts';
+import { isSameStep } from '../facts/passes.ts';
 
 /** Who holds a socket: `sleep`, `ztunnel(node1)`, `node1`, `outside`. */
 export function endText(end: LegEnd): string {
@@ -32,14 +33,24 @@ export function hex(mark: number): string {
 /** Which netfilter pass ends at this sighting; the same counting as `facts/passes.ts`. */
 export function passText(facts: RunFacts, sightings: readonly Sighting[], index: number): string {
   const here = sightings[index]!;
+  const previous = sightings[index - 1];
+  const isOneWith = (other: Sighting | undefined): boolean =>
+    isSameStep(crossing(facts, other), crossing(facts, here));
+  if (isOneWith(previous)) return 'bridge';
   if (isSwitch(facts, here)) return 'switch';
   if (here.direction === 'loop') return 'output, input';
-  const previous = sightings[index - 1];
   if (here.direction === 'out') {
     return previous?.netns === here.netns && previous.direction === 'in' ? 'forward' : 'output';
   }
-  const next = sightings[index + 1];
+  const next = sightings.slice(index + 1).find((each) => !isOneWith(each));
   return next?.netns === here.netns && next.direction === 'out' ? '' : 'input';
+}
+
+function crossing({ interfaces }: RunFacts, sighting: Sighting | undefined) {
+  if (sighting === undefined) return undefined;
+  const { netns, interface: name } = sighting;
+  const on = interfaces.find((each) => each.netns === netns && each.name === name);
+  return { ...sighting, bridge: on?.bridge };
 }
 
 function isSwitch(facts: RunFacts, { netns }: Sighting): boolean {

@@ -4,9 +4,13 @@ import { bindNetns, createNetns, withNetns } from '../../dataplane/kernel/netns.
 import { listLinks } from '../../dataplane/kernel/rtnetlink-list.ts';
 import {
   addAddress,
+  addForwarding,
+  addNeighbour,
   addRoute,
   createBridge,
   createVeth,
+  createVxlan,
+  setHairpin,
   setLink,
 } from '../../dataplane/kernel/rtnetlink.ts';
 import type { EndpointPlan, NetnsPlan, Plan } from '../plan/plan.ts';
@@ -15,6 +19,9 @@ import { netnsPath } from './paths.ts';
 import { runCaptured } from './run-captured.ts';
 
 const RESTORE_TIMEOUT_MS = 20_000;
+
+/** Links of the plan; the kernel may put others into a fresh namespace. */
+const OUR_KINDS: ReadonlySet<string> = new Set(['veth', 'bridge', 'vxlan']);
 
 /** Descriptors of the lab's namespaces by name; whoever has them holds the namespaces. */
 export type NetnsTable = ReadonlyMap<string, number>;
@@ -99,7 +106,11 @@ export function differingSysctls(netns: NetnsPlan, fd: number): string[] {
 
 function configure(netns: NetnsPlan, fd: number): void {
   using route = new NetlinkSocket({ protocol: 'route', netns: fd });
-  route.request(netns.bridges.map(({ name }) => createBridge({ name })));
+  const vxlans = netns.vxlans ?? [];
+  route.request([
+    ...netns.bridges.map(({ name, mac }) => createBridge({ name, mac })),
+    ...vxlans.map(createVxlan),
+  ]);
   const links = listLinks(route);
   const indexOf = (name: string): number => {
     const link = links.find((l) => l.name === name);
@@ -113,12 +124,19 @@ function configure(netns: NetnsPlan, fd: number): void {
     ...netns.bridges.flatMap(({ name, ports }) =>
       ports.map((port) => setLink(indexOf(port), { master: indexOf(name) })),
     ),
+    ...netns.bridges
+      .filter(({ hairpin }) => hairpin)
+      .flatMap(({ ports }) => ports.map((port) => setHairpin(indexOf(port)))),
     ...netns.addresses.map(({ link, address }) => addAddress({ address, index: indexOf(link) })),
     ...links
-      .filter(({ name, kind }) => name === 'lo' || kind === 'veth' || kind === 'bridge')
+      .filter(({ name, kind }) => name === 'lo' || OUR_KINDS.has(kind))
       .map(({ index }) => setLink(index, { isUp: true })),
-    ...netns.routes.map(({ to, via, link, scope, source }) =>
-      addRoute({ to, via, index: indexOf(link), scope, source }),
+    ...netns.routes.map(({ link, ...rest }) => addRoute({ ...rest, index: indexOf(link) })),
+    ...vxlans.flatMap(({ name, peers }) =>
+      peers.flatMap(({ node, address, mac }) => [
+        addNeighbour(indexOf(name), address, mac),
+        addForwarding(indexOf(name), mac, node),
+      ]),
     ),
   ]);
 }

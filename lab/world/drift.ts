@@ -55,10 +55,11 @@ function linkFaults(plan: Plan, netns: NetnsPlan, links: readonly Link[]): strin
     [a, b].filter((end) => end.netns === netns.name).map((end) => ({ ...end, mtuBytes })),
   );
   const bridges = netns.bridges.map(({ name }) => name);
-  const wished = [...ends.map(({ name }) => name), ...bridges];
+  const overlays = netns.vxlans ?? [];
+  const wished = [...ends, ...overlays].map(({ name }) => name).concat(bridges);
   const strays = links.filter(({ name }) => !wished.includes(name) && !BOOT_LINKS.has(name));
   return [
-    ...ends.flatMap((end) => endFaults(end, links, netns)),
+    ...[...ends, ...overlays].flatMap((end) => endFaults(end, links, netns)),
     ...bridges
       .filter((name) => !isUp(links, name))
       .map((name) => `bridge ${name} is missing or down`),
@@ -68,7 +69,7 @@ function linkFaults(plan: Plan, netns: NetnsPlan, links: readonly Link[]): strin
 }
 
 function endFaults(
-  end: EndpointPlan & { readonly mtuBytes: number },
+  end: Omit<EndpointPlan, 'netns'> & { readonly mtuBytes: number },
   links: readonly Link[],
   netns: NetnsPlan,
 ): string[] {

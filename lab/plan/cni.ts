@@ -1,0 +1,139 @@
+import type { CniName } from '../../topologies/cni.ts';
+import { macOf } from './hash.ts';
+import type { AddressPlan, BridgePlan, NodePlan, RoutePlan, VxlanPlan } from './plan.ts';
+
+/** MTU of links without an overlay around them. */
+export const MTU_BYTES = 1500;
+/** Outer IPv4, UDP and VXLAN header and inner Ethernet header (RFC 7348 §5). */
+const VXLAN_OVERHEAD_BYTES = 50;
+
+/** Bridge of the pods on a node, as the reference plugins call it. */
+export const POD_BRIDGE = 'cni0';
+/** Overlay device of a node. */
+export const OVERLAY = 'vxlan0';
+/** As Calico has it: VNI 4096 on the port of RFC 7348. */
+const VNI = 4096;
+const VXLAN_UDP_PORT = 4789;
+
+const UPLINK = 'eth0';
+
+/** What of a pod the node's side of its attachment needs. */
+export interface AttachedPod {
+  readonly address: string;
+  readonly hostLink: string;
+}
+
+/** The part of a node's netns that the primary CNI decides. */
+export interface NodeAttachment {
+  readonly bridges: readonly BridgePlan[];
+  readonly vxlans?: readonly VxlanPlan[];
+  readonly addresses: readonly AddressPlan[];
+  /** To pods of other nodes, and to its own. */
+  readonly routesToNodes: readonly RoutePlan[];
+  readonly routesToPods: readonly RoutePlan[];
+}
+
+/** The part of a pod's netns that the primary CNI decides. */
+export interface PodAttachment {
+  readonly addresses: readonly AddressPlan[];
+  readonly routes: readonly RoutePlan[];
+}
+
+/** MTU of a pod's link: what fits into the overlay with its headers around it. */
+export function podMtuBytes(cni: CniName): number {
+  return cni === 'vxlan' ? MTU_BYTES - VXLAN_OVERHEAD_BYTES : MTU_BYTES;
+}
+
+/** How a node reaches pods, its own and those of other nodes. */
+export function attachNode(
+  cni: CniName,
+  node: NodePlan,
+  own: readonly AttachedPod[],
+  others: readonly NodePlan[],
+): NodeAttachment {
+  const overlay = cni === 'vxlan' ? overlayOf(node, others) : undefined;
+  return {
+    bridges: cni === 'bridge' ? [podBridge(node, own)] : [],
+    ...(overlay && { vxlans: [overlay] }),
+    addresses: [
+      ...(overlay ? [{ link: OVERLAY, address: `${overlayAddress(node)}/32` }] : []),
+      ...gateways(cni, node, own),
+    ],
+    routesToNodes: others.map((other) => routeToNode(cni, other)),
+    // The bridge's address brings one route to all of them.
+    routesToPods: cni === 'bridge' ? [] : own.map((pod) => routeToPod(node, pod)),
+  };
+}
+
+/** A pod's own address and its way to everybody else. */
+export function attachPod(cni: CniName, node: NodePlan, address: string): PodAttachment {
+  const leave: RoutePlan = { to: 'default', via: node.gateway, link: UPLINK };
+  if (cni === 'bridge') {
+    const prefixLength = node.podRange.split('/')[1]!;
+    return {
+      addresses: [{ link: UPLINK, address: `${address}/${prefixLength}` }],
+      routes: [leave],
+    };
+  }
+  const toGateway: RoutePlan = {
+    to: `${node.gateway}/32`,
+    link: UPLINK,
+    scope: 'link',
+    source: address,
+  };
+  return { addresses: [{ link: UPLINK, address: `${address}/32` }], routes: [toGateway, leave] };
+}
+
+function podBridge({ name }: NodePlan, own: readonly AttachedPod[]): BridgePlan {
+  return {
+    name: POD_BRIDGE,
+    ports: own.map(({ hostLink }) => hostLink),
+    mac: macOf(name, POD_BRIDGE),
+    hairpin: true,
+  };
+}
+
+function gateways(cni: CniName, node: NodePlan, own: readonly AttachedPod[]): AddressPlan[] {
+  const { gateway, podRange } = node;
+  if (cni === 'bridge') {
+    return [{ link: POD_BRIDGE, address: `${gateway}/${podRange.split('/')[1]!}` }];
+  }
+  return own.map(({ hostLink }) => ({ link: hostLink, address: `${gateway}/32` }));
+}
+
+function routeToPod({ gateway }: NodePlan, { address, hostLink }: AttachedPod): RoutePlan {
+  return {
+    to: `${address}/32`,
+    link: hostLink,
+    scope: 'link',
+    // What the node itself sends to its pods carries the pods' gateway, as with the CNI's ptp.
+    source: gateway,
+  };
+}
+
+function routeToNode(cni: CniName, other: NodePlan): RoutePlan {
+  const { podRange, address } = other;
+  if (cni !== 'vxlan') return { to: podRange, via: address, link: UPLINK };
+  return { to: podRange, via: overlayAddress(other), link: OVERLAY, isOnlink: true };
+}
+
+function overlayOf(node: NodePlan, others: readonly NodePlan[]): VxlanPlan {
+  return {
+    name: OVERLAY,
+    vni: VNI,
+    udpPort: VXLAN_UDP_PORT,
+    mac: macOf(node.name, OVERLAY),
+    local: node.address,
+    mtuBytes: podMtuBytes('vxlan'),
+    peers: others.map((other) => ({
+      node: other.address,
+      address: overlayAddress(other),
+      mac: macOf(other.name, OVERLAY),
+    })),
+  };
+}
+
+/** The first of the node's pod range, which no pod gets, as flannel has it. */
+function overlayAddress({ podRange }: NodePlan): string {
+  return podRange.split('/')[0]!;
+}
