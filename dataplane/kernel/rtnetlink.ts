@@ -251,8 +251,8 @@ export function deleteRule(rule: RuleEntry): Buffer {
   return ruleMessage(RTM_DELRULE, 0, rule);
 }
 
-/** struct ifinfomsg. */
-function linkHeader(index: number, flags = 0, change = 0): Buffer {
+/** struct ifinfomsg: the link by index (0: none yet), its flags and which of them change. */
+export function linkHeader(index: number, flags = 0, change = 0): Buffer {
   const header = Buffer.alloc(16);
   header.writeInt32LE(index, 4);
   header.writeUInt32LE(flags, 8);
@@ -260,7 +260,8 @@ function linkHeader(index: number, flags = 0, change = 0): Buffer {
   return header;
 }
 
-function endAttributes(end: VethEnd): Buffer[] {
+/** Name, MAC, MTU and netns of a link that is to be made. */
+export function endAttributes(end: VethEnd): Buffer[] {
   const parts = [textAttribute(IFLA.name, end.name)];
   if (end.mac !== undefined) parts.push(attribute(IFLA.address, macToBytes(end.mac)));
   if (end.mtuBytes !== undefined) parts.push(u32Attribute(IFLA.mtu, end.mtuBytes));
