@@ -7,6 +7,8 @@ import type { Token } from './tokenise.ts';
 /** Beyond what the largest kube-proxy writes; more is refused before it is read. */
 const MAX_TEXT_CHARACTERS = 64 * 1024 * 1024;
 const MAX_LINE_CHARACTERS = 64 * 1024;
+/** Each moves the rules behind it; nobody writes more by hand. */
+const MAX_INSERTS = 4096;
 const MAX_COUNTER = 0xffff_ffff_ffff_ffffn;
 
 /** Options whose one value is free text and may begin with `-`: iptables-save quotes no dash. */
@@ -19,6 +21,14 @@ const FREE_TEXT_FLAGS: ReadonlySet<string> = new Set([
   '--ulog-prefix',
 ]);
 
+const BUILT_IN: ReadonlySet<string> = new Set([
+  'PREROUTING',
+  'INPUT',
+  'FORWARD',
+  'OUTPUT',
+  'POSTROUTING',
+]);
+
 interface OpenTable {
   readonly name: string;
   readonly line: number;
@@ -26,7 +36,14 @@ interface OpenTable {
   readonly rules: SavedRule[];
 }
 
+/** `restore`: also `-N` and `-I`, and built-in chains that nobody declared, as in iptables-restore's input. */
+export interface ParseOptions {
+  readonly dialect?: 'save' | 'restore';
+}
+
 interface Reader {
+  readonly isRestore: boolean;
+  inserts: number;
   readonly tables: Map<string, SavedTable>;
   readonly comments: { readonly line: number; readonly text: string }[];
   open: OpenTable | undefined;
@@ -37,11 +54,18 @@ interface Reader {
  * policies, counters, every option with negation, order and quotes. `renderSaved` gives it back.
  * @throws {SavedRulesError} with line and column when the text is anything else
  */
-export function parseSave(text: string): SavedRules {
+export function parseSave(text: string, options: ParseOptions = {}): SavedRules {
   if (text.length > MAX_TEXT_CHARACTERS) {
     throw new SavedRulesError(1, 1, `${text.length} characters, at most ${MAX_TEXT_CHARACTERS}`);
   }
-  const reader: Reader = { tables: new Map(), comments: [], open: undefined };
+  const isRestore = options.dialect === 'restore';
+  const reader: Reader = {
+    isRestore,
+    inserts: 0,
+    tables: new Map(),
+    comments: [],
+    open: undefined,
+  };
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
   lines.forEach((content, index) => readLine(reader, content.replace(/\r$/, ''), index + 1));
@@ -60,8 +84,8 @@ function readLine(reader: Reader, text: string, line: number): void {
   if (first === '#' || text.trim() === '') reader.comments.push({ line, text });
   else if (first === '*') openTable(reader, text, line);
   else if (first === ':') tableOf(reader, line).chains.set(...chainLine(reader, text, line));
-  else if (first === '-' || first === '[')
-    tableOf(reader, line).rules.push(ruleLine(reader, text, line));
+  else if (reader.isRestore && /^-N[ \t]/.test(text)) newChain(reader, text, line);
+  else if (first === '-' || first === '[') ruleLine(reader, text, line);
   else if (text.trim() === 'COMMIT') commit(reader, line);
   else throw new SavedRulesError(line, 1, `"${excerpt(text)}" is no line of iptables-save`);
 }
@@ -115,24 +139,53 @@ function chainLine(reader: Reader, text: string, line: number): [string, SavedCh
   return [name, chain];
 }
 
-function ruleLine(reader: Reader, text: string, line: number): SavedRule {
+/** `-N <chain>` of a restore file. */
+function newChain(reader: Reader, text: string, line: number): void {
+  const name = text.slice(2).trim();
+  const { chains } = tableOf(reader, line);
+  if (!/^\S+$/.test(name)) throw new SavedRulesError(line, 4, 'one name of a chain is wished');
+  if (chains.has(name)) {
+    throw new SavedRulesError(line, 4, `chain "${excerpt(name)}" stands here again`);
+  }
+  chains.set(name, { name, line });
+}
+
+function ruleLine(reader: Reader, text: string, line: number): void {
   const tokens = [...tokenise(text, line)];
   const first = tokens[0];
   const hasCounters = first !== undefined && !first.isQuoted && first.text.startsWith('[');
   const counters = hasCounters ? readCounters(first.text, line, first.column) : undefined;
   if (hasCounters) tokens.shift();
   const [append, chain, ...rest] = tokens;
-  if (append?.text !== '-A' || append.isQuoted) {
+  const isInsert = reader.isRestore && append?.text === '-I';
+  if ((append?.text !== '-A' && !isInsert) || append?.isQuoted === true) {
     const column = append?.column ?? text.length + 1;
     throw new SavedRulesError(line, column, 'only -A is a rule in iptables-save text');
   }
-  if (chain === undefined || !tableOf(reader, line).chains.has(chain.text)) {
-    const column = chain?.column ?? text.length + 1;
-    const name = excerpt(chain?.text ?? '');
-    throw new SavedRulesError(line, column, `chain "${name}" was not declared in this table`);
+  const { chains, rules } = tableOf(reader, line);
+  const name = chain?.text ?? '';
+  if (reader.isRestore && BUILT_IN.has(name) && !chains.has(name)) {
+    chains.set(name, { name, policy: 'ACCEPT', line });
   }
+  if (!chains.has(name)) {
+    const column = chain?.column ?? text.length + 1;
+    const reason = `chain "${excerpt(name)}" was not declared in this table`;
+    throw new SavedRulesError(line, column, reason);
+  }
+  const place = isInsert && /^\d{1,6}$/.test(rest[0]?.text ?? '') ? Number(rest.shift()?.text) : 1;
   const options = readOptions(rest, line);
-  return { chain: chain.text, options, ...(counters === undefined ? {} : { counters }), line };
+  const rule = { chain: name, options, ...(counters === undefined ? {} : { counters }), line };
+  if (!isInsert) rules.push(rule);
+  else if (++reader.inserts > MAX_INSERTS) {
+    throw new SavedRulesError(line, 1, `more than ${MAX_INSERTS} rules are inserted`);
+  } else rules.splice(insertAt(rules, name, place), 0, rule);
+}
+
+/** Where a rule goes so that it is the n-th of its chain. */
+function insertAt(rules: readonly SavedRule[], chain: string, place: number): number {
+  let seen = 0;
+  const at = rules.findIndex((rule) => rule.chain === chain && ++seen === place);
+  return at < 0 ? rules.length : at;
 }
 
 function readOptions(tokens: readonly Token[], line: number): readonly RuleOption[] {

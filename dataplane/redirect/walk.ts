@@ -4,13 +4,24 @@ import type { Family, FamilyRules } from './rule.ts';
 import type { Counters, SavedRule, SavedRules, SavedTable } from './saved.ts';
 import { renderSavedRule } from './saved.ts';
 
-/** Which way a packet goes through the namespace. */
-export type Direction = 'inbound' | 'outbound' | 'forwarded';
+/**
+ * Which way a packet goes through the namespace. `inbound`, `outbound` and `forwarded`: the first one
+ * of a connection. The others are its replies, which no table nat sees: conntrack knows the answer.
+ */
+export type Direction =
+  | 'inbound'
+  | 'outbound'
+  | 'forwarded'
+  | 'reply-to-inbound'
+  | 'reply-to-outbound'
+  | 'reply-to-forwarded';
 
 export interface WalkOptions {
   readonly family: Family;
   /** Rules whose reasons are known. */
   readonly known?: readonly FamilyRules[];
+  /** Reasons of rules that are not spelt as known ones are. */
+  readonly reasonOf?: (rule: SavedRule) => string | undefined;
 }
 
 /**
@@ -27,6 +38,8 @@ export interface WalkStep {
   readonly depth: number;
   /** Number of the rule in its chain, from 1, as `iptables -L --line-numbers` counts. */
   readonly ruleNumber?: number;
+  /** Line of the text that was read. */
+  readonly line?: number;
   /** The rule as iptables-save prints it, or the policy, or the chain. */
   readonly text: string;
   readonly packets?: number;
@@ -48,7 +61,15 @@ const HOOKS: Readonly<Record<Direction, readonly string[]>> = {
   inbound: ['PREROUTING', 'INPUT'],
   outbound: ['OUTPUT', 'POSTROUTING'],
   forwarded: ['PREROUTING', 'FORWARD', 'POSTROUTING'],
+  'reply-to-inbound': ['OUTPUT', 'POSTROUTING'],
+  'reply-to-outbound': ['PREROUTING', 'INPUT'],
+  'reply-to-forwarded': ['PREROUTING', 'FORWARD', 'POSTROUTING'],
 };
+
+/** Whether packets of the direction belong to connections that are known already. */
+export function isReply(direction: Direction): boolean {
+  return direction.startsWith('reply-');
+}
 
 /** A chain of the kernel is a tree of jumps; text from elsewhere may be deeper than any kernel takes. */
 const MAX_DEPTH = 64;
@@ -78,7 +99,7 @@ export function walkRules(
   for (const hook of HOOKS[direction]) {
     for (const name of HOOK_TABLES[hook] ?? []) {
       const table = saved.tables.find((candidate) => candidate.name === name);
-      if (table === undefined) continue;
+      if (table === undefined || (name === 'nat' && isReply(direction))) continue;
       const rulesByChain = groupByChain(table.rules);
       const chainNames = new Set(table.chains.map((chain) => chain.name));
       const seen = new Set<string>();
@@ -105,11 +126,13 @@ function walkChain(walk: Walk, chain: string, depth: number): void {
   const rules = walk.rulesByChain.get(chain) ?? [];
   rules.forEach((rule, index) => {
     const normal = normaliseRule(rule.options, walk.options.family);
-    const why = walk.reasons.get(`${walk.table.name} ${chain} ${normal}`);
+    const why =
+      walk.reasons.get(`${walk.table.name} ${chain} ${normal}`) ?? walk.options.reasonOf?.(rule);
     walk.steps.push({
       kind: 'rule',
       ...placeOf(walk, chain, depth),
       ruleNumber: index + 1,
+      line: rule.line,
       text: renderSavedRule(rule),
       ...countersOf(rule.counters),
       ...(why === undefined ? {} : { why }),

@@ -1,7 +1,8 @@
 import type { Drift } from '../../dataplane/redirect/diff.ts';
 import { ipArguments, isListedAs } from '../../dataplane/redirect/routing.ts';
-import type { WalkStep } from '../../dataplane/redirect/walk.ts';
 import type { RulesReading } from '../run/read-rules.ts';
+import { renderWalks } from './walk.ts';
+import { wrapText } from './wrap.ts';
 
 export interface RulesTextOptions {
   readonly width: number;
@@ -9,15 +10,10 @@ export interface RulesTextOptions {
 
 /** The rules of a place as text: hook by hook in walking order, with counters and reasons. */
 export function renderRules(reading: RulesReading, options: RulesTextOptions): string {
-  const walks = reading.walks.flatMap(({ direction, steps }) => [
-    `What ${aPacket(direction)} meets:`,
-    ...(steps.length === 0 ? ['  no rule'] : steps.flatMap((step) => renderStep(step, options))),
-    '',
-  ]);
   return [
     `${reading.target}: ${describe(reading)}`,
     '',
-    ...walks,
+    ...renderWalks(reading.walks, options),
     'Policy routing:',
     ...renderRouting(reading, options),
     '',
@@ -31,31 +27,13 @@ function describe(reading: RulesReading): string {
   return reading.role === 'node' ? 'node' : 'namespace without redirect';
 }
 
-function aPacket(direction: string): string {
-  return direction === 'inbound'
-    ? 'an inbound packet'
-    : direction === 'outbound'
-      ? 'an outbound packet'
-      : 'a forwarded packet';
-}
-
-function renderStep(step: WalkStep, options: RulesTextOptions): readonly string[] {
-  const indent = 2 + step.depth * 2;
-  const place = `${step.table} ${step.chain}${step.ruleNumber === undefined ? '' : ` ${step.ruleNumber}`}`;
-  const counters =
-    step.packets === undefined ? '' : `  [${step.packets} packets, ${step.bytes} bytes]`;
-  const text = step.kind === 'again' ? '(as above)' : step.text;
-  const line = `${' '.repeat(indent)}${place}: ${text}${counters}`;
-  return step.why ? [line, wrap(`why: ${step.why}`, indent + 4, options.width)] : [line];
-}
-
 /** The kernel's policy rules and the routes they lead to, each of ours with its reason. */
 function renderRouting(reading: RulesReading, options: RulesTextOptions): readonly string[] {
   const { policyRules, routes, routing } = reading;
   const led = routes.filter((line) => routing.some((entry) => isListedAs(entry, line)));
   return [...policyRules, ...led].flatMap((line) => {
     const ours = routing.filter((entry) => isListedAs(entry, line));
-    const whys = ours.map(({ why }) => wrap(`why: ${why}`, 6, options.width));
+    const whys = ours.map(({ why }) => wrapText(`why: ${why}`, 6, options.width, 11));
     return [`  ${line.trim().replaceAll('\t', ' ')}`, ...whys];
   });
 }
@@ -93,19 +71,4 @@ function renderCrossCheck({ disagreements }: RulesReading): string {
     return 'Read by a second parser too: both see the same tables, chains and rules.';
   const places = disagreements.map(({ table, what }) => `${what} of ${table}`).join(', ');
   return `A second parser reads this otherwise: ${places}. Trust the text of --raw.`;
-}
-
-/** Breaks a text into lines of at most `width`, each indented. */
-function wrap(text: string, indent: number, width: number): string {
-  const pad = ' '.repeat(indent);
-  const lines: string[] = [];
-  let line = pad;
-  for (const word of text.split(' ')) {
-    if (line.length + word.length + 1 > width && line.trim() !== '') {
-      lines.push(line);
-      line = pad;
-    }
-    line += line === pad ? word : ` ${word}`;
-  }
-  return [...lines, line].join('\n');
 }

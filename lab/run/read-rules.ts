@@ -47,12 +47,10 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
   const listed = [...lines(policyRules), ...lines(routes)];
   const rules = parseSave(saved);
   const ipv4 = known.find(({ family }) => family === 'ipv4');
-  const directions: readonly Direction[] =
-    place.role === 'node' ? ['inbound', 'outbound', 'forwarded'] : ['inbound', 'outbound'];
   return {
     target,
     ...place,
-    walks: directions.map((direction) => ({
+    walks: directionsOf(place.role).map((direction) => ({
       direction,
       steps: walkRules(rules, direction, { family: 'ipv4', known }),
     })),
@@ -64,6 +62,14 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
     disagreements: crossCheck(saved),
     saved,
   };
+}
+
+/** The ways through a place, replies last. */
+export function directionsOf(role: RulesReading['role']): readonly Direction[] {
+  const ends: readonly Direction[] = ['inbound', 'outbound'];
+  const replies: readonly Direction[] = ['reply-to-inbound', 'reply-to-outbound'];
+  if (role !== 'node') return [...ends, ...replies];
+  return [...ends, 'forwarded', ...replies, 'reply-to-forwarded'];
 }
 
 async function read(
