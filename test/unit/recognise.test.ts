@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { SavedRulesError } from '../../dataplane/redirect/errors.ts';
 import { readRulesText } from '../../dataplane/redirect/recognise/read-text.ts';
 import { recognise, type Recognition } from '../../dataplane/redirect/recognise/recognise.ts';
 
@@ -87,7 +86,7 @@ t.test('readRulesText() reads both families, and says where a text is none', (t)
     ['# x\nChain INPUT (policy ACCEPT)\n', 2, /iptables -L/],
   ];
   for (const [text, line, reason] of bad) {
-    t.throws(() => readRulesText(text), { line, reason } as Partial<SavedRulesError>);
+    t.throws(() => readRulesText(text), { line, message: reason });
   }
   t.equal(read('*nat\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n').kind, 'none');
   t.equal(read('*nat\n:ISTIO_ODD - [0:0]\n-A ISTIO_ODD -j DROP\nCOMMIT\n').kind, 'unknown');
