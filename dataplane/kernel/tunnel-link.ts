@@ -37,7 +37,7 @@ export interface TunnelEnd extends VethEnd {
 }
 
 /**
- * A message that makes the kernel's geneve device, down. EOPNOTSUPP where the kernel has none, EEXIST
+ * A message that makes the kernel's geneve device, down. EOPNOTSUPP where the kernel has none, EBUSY
  * for a second one of the same VNI, remote and port (drivers/net/geneve.c).
  */
 export function createGeneve(end: TunnelEnd): Buffer {

@@ -130,7 +130,9 @@ function makeLink(
   try {
     socket.request([message]);
   } catch (error) {
-    if (!(error instanceof NetlinkError) || error.errnoName !== 'EEXIST') throw error;
+    // EEXIST of vxlan, EBUSY of geneve.
+    const isTaken = error instanceof NetlinkError && /^E(EXIST|BUSY)$/.test(error.errnoName);
+    if (!isTaken) throw error;
     throw new TunnelError(
       'DATAPLANE_TUNNEL_TAKEN',
       `Cannot make tunnel "${name}": another device has VNI ${vni} on port ${port}, ` +

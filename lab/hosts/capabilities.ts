@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
+import { geneveTunnels } from './geneve-tunnels.ts';
 import { runProgram } from './run.ts';
 
 /** One thing a machine has or has not, and why anyone would care. */
@@ -26,6 +27,8 @@ interface Probe {
 }
 
 const KERNEL = 'a kernel that has it: the cloud and generic kernels of Debian 12/13 and Ubuntu do';
+
+const IN_POD = ['inpod-tproxy', 'inpod-redirect', 'inpod-nft'];
 
 const PROBES: readonly Probe[] = [
   {
@@ -56,7 +59,7 @@ const PROBES: readonly Probe[] = [
   rule('conntrack match', 'letting established connections pass', ['inpod-tproxy'], 'mangle', [
     '-A PREROUTING -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
   ]),
-  rule('conntrack zones', "telling the proxy's DNS queries from the app's", 'always', 'raw', [
+  rule('conntrack zones', "telling the proxy's DNS queries from the app's", IN_POD, 'raw', [
     '-A OUTPUT -p udp -m udp --dport 53 -j CT --zone 1',
   ]),
   rule('owner --socket-exists', 'exempting the probes of the node', 'always', 'nat', [
@@ -125,7 +128,7 @@ function rule(
 /** Tries everything a lab may need, each in a namespace that ends with the trial. Needs root. */
 export async function probeMachine(): Promise<readonly Capability[]> {
   const tried = await Promise.all(PROBES.map(tryProbe));
-  return [...(await readFacts()), ...tried];
+  return [...(await readFacts()), ...tried, await geneveTunnels()];
 }
 
 /**
@@ -135,6 +138,7 @@ export async function probeMachine(): Promise<readonly Capability[]> {
 export async function missingFor(...needs: readonly string[]): Promise<readonly Capability[]> {
   const wanted = PROBES.filter((probe) => needs.some((need) => isRequired(probe.required, need)));
   const tried = await Promise.all(wanted.map(tryProbe));
+  if (needs.includes('geneve')) tried.push(await geneveTunnels());
   return tried.filter((capability) => !capability.present);
 }
 

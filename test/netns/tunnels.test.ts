@@ -35,6 +35,10 @@ const PEER_OUT: TunnelSpec = {
   address: '192.168.127.2/30',
 };
 
+const hasRewrite = (await probeTunnels()).some((p) => p.kind === 'vxlan-rewrite' && p.works);
+/** The fall-back is tried wherever it can be, whatever the kernel has beside it. */
+const fallBack = hasRewrite ? {} : { skip: 'no nft chains at netdev egress in this kernel' };
+
 interface Pair {
   readonly a: number;
   readonly b: number;
@@ -75,7 +79,7 @@ function run(netns: number, command: string, ...args: string[]): string {
 
 function canPing(netns: number, address: string): boolean {
   try {
-    run(netns, 'ping', '-c', '2', '-i', '0.05', '-W', '3', address);
+    run(netns, 'ping', '-c', '2', '-i', '0.05', '-W', '2', address);
     return true;
   } catch {
     return false;
@@ -186,7 +190,7 @@ t.test('ensureTunnel() leaves a right tunnel alone and replaces a wrong one', as
 t.test('removeTunnel() takes what is its own and nothing else', async (t) => {
   const kind = await chooseTunnelKind();
   const { a } = makePair(t);
-  run(a, 'nft', 'add', 'table', 'netdev', 'geneve');
+  if (hasRewrite) run(a, 'nft', 'add', 'table', 'netdev', 'geneve');
   const before = run(a, 'nft', 'list', 'ruleset');
   await ensureTunnel(IN, kind, { netns: a });
   await ensureTunnel(OUT, kind, { netns: a });
@@ -225,7 +229,7 @@ t.test('ensureTunnel() refuses what cannot be, and leaves nothing of it', async 
   t.notMatch(run(a, 'nft', 'list', 'ruleset'), /twin/);
 });
 
-t.test('the fall-back takes no VXLAN and no Geneve of another sender', async (t) => {
+t.test('the fall-back takes no VXLAN and no Geneve of another sender', fallBack, async (t) => {
   const pair = makePair(t);
   await makeTunnels(pair, 'vxlan-rewrite');
   t.ok(canPing(pair.b, '192.168.126.1'), 'positive control: both ends are right');
@@ -250,6 +254,7 @@ t.test('the fall-back takes no VXLAN and no Geneve of another sender', async (t)
   await strangers('10.9.0.77');
   t.notOk(canPing(pair.b, '192.168.128.1'), 'nor a Geneve end that is not the remote');
   await strangers('10.9.0.2');
+  run(pair.b, 'ip', 'neigh', 'flush', 'dev', 'again');
   t.ok(canPing(pair.b, '192.168.128.1'), 'positive control: as the remote it does');
 });
 
