@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addCapture } from './capture.ts';
+import { addClaims } from './claims.ts';
 import { createContext } from './context.ts';
 import { addDoctor } from './doctor.ts';
 import { addDown } from './down.ts';
@@ -28,6 +29,7 @@ const VERBS = [
   addCapture,
   addTrace,
   addProve,
+  addClaims,
   addDoctor,
   addGc,
 ];

@@ -64,7 +64,7 @@ function countsOf(checks: readonly Check[]): string {
 }
 
 /** XML 1.0 allows no control characters but tab, line feed and carriage return: others are dropped. */
-function escapeXml(text: string): string {
+export function escapeXml(text: string): string {
   return text
     .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '')
     .replaceAll('&', '&amp;')

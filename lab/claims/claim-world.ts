@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CAPTURE_FILES } from '../capture/layout.ts';
+import { dissect, type Dissection } from '../facts/dissect/dissect.ts';
+import type { Connection, Path, RunFacts } from '../facts/facts.ts';
+import { type Finished, runProgram } from '../hosts/run.ts';
+import { lackOfPackets } from '../judge/evidence.ts';
+import { readRules, type RulesReading } from '../run/read-rules.ts';
+import type { Lab } from '../world/lab.ts';
+import { EvidenceMissing } from './finding.ts';
+import type { ClaimRequestName } from './requests.ts';
+
+/** What a check may look at: a running lab and the recording that all claims share. */
+export class ClaimWorld {
+  readonly lab: Lab;
+  readonly #facts: RunFacts | undefined;
+  readonly #directory: string;
+  #dissection: Promise<Dissection> | undefined;
+
+  constructor(lab: Lab, directory: string, facts: RunFacts | undefined) {
+    this.lab = lab;
+    this.#directory = directory;
+    this.#facts = facts;
+  }
+
+  /** @throws {EvidenceMissing} when the recording cannot decide anything */
+  get facts(): RunFacts {
+    if (this.#facts === undefined) throw new EvidenceMissing('a recording');
+    const lack = lackOfPackets(this.#facts);
+    if (lack !== undefined) throw new EvidenceMissing(lack);
+    return this.#facts;
+  }
+
+  /** The paths of a request of the shared recording. @throws {EvidenceMissing} */
+  paths(name: ClaimRequestName): readonly [Path, ...Path[]] {
+    const [first, ...others] = this.facts.paths.filter(({ request }) => request.name === name);
+    if (first === undefined) throw new EvidenceMissing(`the request "${name}" in the recording`);
+    return [first, ...others];
+  }
+
+  path(name: ClaimRequestName): Path {
+    return this.paths(name)[0];
+  }
+
+  /** The connection of a leg, counted from 1. @throws {EvidenceMissing} */
+  connection(path: Path, legNumber: number): Connection {
+    const leg = path.legs[legNumber - 1];
+    const found = this.facts.connections[leg?.connection ?? -1];
+    if (found !== undefined) return found;
+    throw new EvidenceMissing(`leg ${legNumber} of "${path.request.name}" in the recording`);
+  }
+
+  /** The connection that carries the HBONE leg of a request; undefined when it has none. */
+  tunnel(path: Path): Connection | undefined {
+    const leg = path.legs.find(({ encapsulation }) => encapsulation === 'hbone');
+    return leg && this.facts.connections[leg.connection];
+  }
+
+  /** Packets below the facts: every frame, HTTP/2 frame and header of the shared recording. */
+  dissection(): Promise<Dissection> {
+    this.#dissection ??= this.#dissect();
+    return this.#dissection;
+  }
+
+  /** Runs a program in a place of the lab to its end. */
+  run(target: string, argv: readonly string[], timeoutMs = 10_000): Promise<Finished> {
+    const [file = '', ...args] = this.lab.execArgv(target, argv);
+    return runProgram([file, ...args], { timeoutMs });
+  }
+
+  /** Standard output of a program that has to succeed. @throws {EvidenceMissing} */
+  async read(target: string, ...argv: readonly string[]): Promise<string> {
+    const done = await this.run(target, argv);
+    if (done.exitCode === 0) return done.stdout;
+    const why = done.stderr.trim().split('\n')[0] ?? '';
+    throw new EvidenceMissing(`"${argv.join(' ')}" in ${target} (exit ${done.exitCode}: ${why})`);
+  }
+
+  rules(target: string): Promise<RulesReading> {
+    return readRules(this.lab, target);
+  }
+
+  /** Lines of a node's ztunnel log so far. */
+  async ztunnelLog(node: string): Promise<readonly string[]> {
+    const file = join(this.lab.directory, 'logs', `ztunnel-${node}.log`);
+    return (await readFile(file, 'utf8').catch(() => '')).split('\n');
+  }
+
+  async #dissect(): Promise<Dissection> {
+    const { interfaces } = this.facts;
+    const buffers = interfaces.map(({ file }) => readFile(join(this.#directory, file)));
+    const keyLog = await readFile(join(this.#directory, CAPTURE_FILES.keys), 'utf8');
+    return dissect(await Promise.all(buffers), keyLog);
+  }
+}

@@ -1,0 +1,34 @@
+import type { ScenarioRequest } from '../../topologies/topology.ts';
+
+const to = (from: string, target: string, count = 1): ScenarioRequest => ({
+  from,
+  to: target,
+  count,
+});
+
+/** Requests of the one recording that all claims of an era share, by the name claims use. */
+export const CLAIM_REQUESTS = {
+  far: to('client', 'http://far.demo/get'),
+  near: to('client', 'http://pod:near:8080/get'),
+  pool: to('client', 'http://pod:far:8080/get', 3),
+  other: to('near', 'http://pod:far:8080/get'),
+  plainIn: to('bystander', 'http://pod:far:8080/get'),
+  plainOther: to('bystander', 'tcp://pod:far:9000'),
+  plainNear: to('stranger', 'http://pod:far:8080/get'),
+  plainOut: to('client', 'http://pod:stranger:8080/get'),
+  probe: to('node2', 'http://pod:far:8080/get'),
+  self: to('far', 'http://self:8080/get'),
+  loopback: to('client', 'http://127.0.0.1:8080/get'),
+  udp: to('client', 'udp://pod:far:9001'),
+  closed: to('client', 'tcp://pod:far:9999'),
+  admitted: to('client', 'http://pod:vault:8080/get'),
+  refused: to('near', 'http://pod:vault:8080/get'),
+  strictMesh: to('client', 'http://pod:strict:8080/get'),
+  strictPlain: to('bystander', 'http://pod:strict:8080/get'),
+  ajarMesh: to('client', 'http://pod:ajar:8081/get'),
+  ajarPlain: to('bystander', 'http://pod:ajar:8080/get'),
+  ajarRefused: to('bystander', 'http://pod:ajar:8081/get'),
+  plainHbone: to('bystander', 'tcp://pod:far:15008'),
+} as const satisfies Readonly<Record<string, ScenarioRequest>>;
+
+export type ClaimRequestName = keyof typeof CLAIM_REQUESTS;

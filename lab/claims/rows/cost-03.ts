@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const cost03: Claim = {
+  id: 'cost-03',
+  statement: 'Ambient adds less latency than sidecars',
+  source: 'field notes',
+  eras: ['none', 'inpod-redirect', 'waypoint', 'sidecar'],
+  needs: 'a sidecar pair on the bench',
+};

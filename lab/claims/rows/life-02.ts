@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const life02: Claim = {
+  id: 'life-02',
+  statement: 'Restarting ztunnel keeps new connections working and drains old ones',
+  source: 'field notes',
+  eras: ['inpod-redirect'],
+  needs: 'two ztunnels of a node side by side',
+};

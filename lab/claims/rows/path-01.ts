@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const path01: Claim = {
+  id: 'path-01',
+  statement: 'Outbound in the alpha: pod, istioout, pistioout, 15001 of ztunnel',
+  source: 'field notes',
+  eras: ['geneve'],
+  needs: 'a lab of era geneve',
+};

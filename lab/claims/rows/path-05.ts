@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const path05: Claim = {
+  id: 'path-05',
+  statement: 'A sidecar client reaches an ambient server through ztunnel, without a waypoint',
+  source: 'field notes',
+  eras: ['inpod-redirect', 'sidecar'],
+  needs: 'a sidecar pair',
+};

@@ -1,0 +1,11 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const redirect01: Claim = {
+  id: 'redirect-01',
+  statement:
+    'Outbound TCP of a captured pod meets 15001 with its original destination, the VIP kept',
+  source: 'facts, statement 1',
+  eras: ['geneve'],
+  needs: 'a lab of era geneve',
+};

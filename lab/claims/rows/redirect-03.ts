@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const redirect03: Claim = {
+  id: 'redirect-03',
+  statement: 'The server sees the address of the client pod, other node',
+  source: 'facts, statement 3',
+  eras: ['geneve'],
+  needs: 'a lab of era geneve',
+};

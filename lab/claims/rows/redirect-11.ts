@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const redirect11: Claim = {
+  id: 'redirect-11',
+  statement: 'rp_filter has to be 0 on the host and in the namespace of ztunnel',
+  source: 'facts, statement 11',
+  eras: ['geneve'],
+  needs: 'a lab of era geneve',
+};

@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const redirect12: Claim = {
+  id: 'redirect-12',
+  statement: 'Table 101 needs its host route because the outer packet inherits the mark',
+  source: 'facts, statement 12',
+  eras: ['geneve'],
+  needs: 'a lab of era geneve',
+};

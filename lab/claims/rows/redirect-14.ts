@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const redirect14: Claim = {
+  id: 'redirect-14',
+  statement: 'Two nodes can use the same tunnel addresses',
+  source: 'facts, statement 14',
+  eras: ['geneve'],
+  needs: 'a lab of era geneve',
+};

@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const redirect16: Claim = {
+  id: 'redirect-16',
+  statement: 'Replacing the active ztunnel drops traffic for a moment',
+  source: 'facts, statement 16',
+  eras: ['geneve'],
+  needs: 'a lab of era geneve',
+};

@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const redirect18: Claim = {
+  id: 'redirect-18',
+  statement: 'HBONE to a workload with a waypoint from another client is answered 401',
+  source: 'facts, statement 18',
+  eras: ['geneve'],
+  needs: 'a lab of era geneve and a waypoint',
+};

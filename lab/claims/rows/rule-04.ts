@@ -1,0 +1,12 @@
+import { type Claim, IN_POD } from '../claim.ts';
+import { applyTwice } from '../checks/pod-state.ts';
+
+/** See `statement`. */
+export const rule04: Claim = {
+  id: 'rule-04',
+  statement: 'Restoring the rules twice fails at line 2; a correct agent makes it a no-op',
+  source: 'field notes',
+  eras: IN_POD,
+  changesLab: true,
+  check: applyTwice,
+};

@@ -1,0 +1,10 @@
+import type { Claim } from '../claim.ts';
+
+/** See `statement`. */
+export const rule05: Claim = {
+  id: 'rule-05',
+  statement: 'A sidecar pod has NAT rules only',
+  source: 'field notes',
+  eras: ['sidecar'],
+  needs: 'a sidecar pair',
+};
