@@ -50,6 +50,6 @@ export const AMBIENT: readonly ClaimEra[] = ['geneve', ...IN_POD];
 /** What the recorded expectation of a claim is in an era. */
 export function expectedOutcome(claim: Claim, era: ClaimEra): Expectation | undefined {
   if (claim.expected === undefined) return undefined;
-  if ('outcome' in claim.expected) return claim.expected as Expectation;
+  if ('outcome' in claim.expected) return claim.expected;
   return (claim.expected as Readonly<Record<string, Expectation>>)[era];
 }

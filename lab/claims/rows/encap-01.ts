@@ -1,5 +1,11 @@
-import { AMBIENT, type Claim } from '../claim.ts';
+import { AMBIENT, type Claim, type Expectation } from '../claim.ts';
 import { sameNodeEncapsulation } from '../checks/tunnels.ts';
+
+const IN_POD_HAS_NONE: Expectation = {
+  outcome: 'refuted',
+  because:
+    'true of the node-level design; in-pod there is no Geneve, the same-node pair speaks HBONE too',
+};
 
 /** See `statement`. */
 export const encap01: Claim = {
@@ -9,9 +15,9 @@ export const encap01: Claim = {
   eras: AMBIENT,
   requests: ['near', 'far'],
   expected: {
-    outcome: 'refuted',
-    because:
-      'true of the node-level design; in-pod redirection has no Geneve at all, the same-node pair speaks HBONE too',
+    'inpod-tproxy': IN_POD_HAS_NONE,
+    'inpod-redirect': IN_POD_HAS_NONE,
+    'inpod-nft': IN_POD_HAS_NONE,
   },
   check: sameNodeEncapsulation,
 };
