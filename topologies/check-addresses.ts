@@ -1,39 +1,51 @@
 import type { TopologyFault } from './errors.ts';
 import { ADDRESS_ANNOTATION } from './expand.ts';
-import { contains, parseCidr, parseIpv4 } from './ipv4.ts';
+import { canonicalIp, parseIp, parseIpRange, rangeHolds, type IpFamily } from './ip.ts';
 import { describe } from './issues.ts';
 import type { Pod, Service } from './objects.ts';
 import { faultAt, nameOf, type Place, type PlacedObject } from './placed.ts';
-import { DNS_SERVICE_IP, NODE_PORT_RANGE, SERVICE_RANGE } from './ranges.ts';
+import { DNS_SERVICE_IPS, NODE_PORT_RANGE, RANGES } from './ranges.ts';
+import { familiesOfService, requestedClusterIps } from './service-families.ts';
 
 const ADDRESS: Place = {
   long: ['metadata', 'annotations', ADDRESS_ANNOTATION],
   short: ['address'],
 };
-const CLUSTER_IP: Place = { long: ['spec', 'clusterIP'], short: ['clusterIP'] };
 
-/** Who has what already, by kind and name, by address, by port. */
+/** Who has what already, by kind and name, by address, by port; and the families of the lab. */
 export interface Taken {
+  readonly ipFamilies: readonly IpFamily[];
   readonly names: Map<string, PlacedObject>;
   readonly addresses: Map<string, PlacedObject>;
   readonly nodePorts: Map<string, PlacedObject>;
 }
 
-/** Address the annotation asks for; `undefined` without one. */
-export function requestedAddress(pod: Pod): string | undefined {
+/** Addresses the annotation asks for, in canonical text; `undefined` when it is none of ours. */
+export function requestedAddresses(pod: Pod): readonly string[] | undefined {
   const text = pod.metadata.annotations?.[ADDRESS_ANNOTATION];
-  return text === undefined ? undefined : (/^\["([\d.]+)"\]$/.exec(text)?.[1] ?? '');
+  if (text === undefined) return [];
+  const list = /^\[("[\da-fA-F:.]+"(?:, *"[\da-fA-F:.]+")?)\]$/.exec(text)?.[1];
+  const addresses = list?.split(/, */).map((one) => canonicalIp(one.slice(1, -1)));
+  return addresses?.every((address) => address !== undefined) ? addresses : undefined;
 }
 
 /** Faults of the address a pod's annotation asks for. */
 export function checkAddress(placed: PlacedObject, pod: Pod, taken: Taken): TopologyFault[] {
-  const address = requestedAddress(pod);
-  if (address === undefined) return [];
-  if (parseIpv4(address) === undefined) {
-    const message = `Cannot use ${ADDRESS_ANNOTATION}: want ["<one IPv4 address>"]`;
-    return [faultAt(placed, ADDRESS, message)];
+  const { ipFamilies } = taken;
+  const addresses = requestedAddresses(pod);
+  const families = addresses?.map((address) => parseIp(address)!.family) ?? [];
+  if (addresses === undefined || new Set(families).size < families.length) {
+    const wanted = ipFamilies.map((family) => `<one ${family} address>`).join('", "');
+    return [faultAt(placed, ADDRESS, `Cannot use ${ADDRESS_ANNOTATION}: want ["${wanted}"]`)];
   }
-  return takeAddress(placed, ADDRESS, address, taken);
+  const foreign = families.find((family) => !ipFamilies.includes(family));
+  if (foreign !== undefined) return [faultAt(placed, ADDRESS, notOfLab(foreign, ipFamilies))];
+  return addresses.flatMap((address) => takeAddress(placed, ADDRESS, address, taken));
+}
+
+/** `Cannot use IPv6: the lab has "ipFamilies: [IPv4]"`. */
+export function notOfLab(family: IpFamily, ipFamilies: readonly IpFamily[]): string {
+  return `Cannot use ${family}: the lab has "ipFamilies: [${ipFamilies.join(', ')}]"`;
 }
 
 function takeAddress(
@@ -56,9 +68,17 @@ export function checkService(
   taken: Taken,
 ): TopologyFault[] {
   const faults: TopologyFault[] = [];
-  const { clusterIP, ports } = service.spec;
-  if (clusterIP !== undefined && clusterIP !== 'None' && clusterIP !== '') {
-    faults.push(...checkClusterIp(placed, clusterIP, taken));
+  const { clusterIPs, ports } = service.spec;
+  for (const [index, address] of requestedClusterIps(service).entries()) {
+    if (address === 'None') continue;
+    const path = clusterIPs === undefined ? ['clusterIP'] : ['clusterIPs', index];
+    const place = { long: ['spec', ...path], short: path };
+    faults.push(...checkClusterIp(placed, place, address, taken));
+  }
+  const found = familiesOfService(service, taken.ipFamilies);
+  if (found.kind === 'fault' && faults.length === 0) {
+    const place = { long: ['spec', found.field], short: [found.field] };
+    faults.push(faultAt(placed, place, found.message));
   }
   const seen = new Set<string>();
   for (const [index, port] of ports.entries()) {
@@ -79,17 +99,24 @@ export function checkService(
   return faults;
 }
 
-function checkClusterIp(placed: PlacedObject, address: string, taken: Taken): TopologyFault[] {
-  const value = parseIpv4(address);
-  if (value === undefined || !contains(parseCidr(SERVICE_RANGE)!, value)) {
-    const message = `Not a service address ${describe(address)}: want one in ${SERVICE_RANGE}`;
-    return [faultAt(placed, CLUSTER_IP, message)];
+function checkClusterIp(
+  placed: PlacedObject,
+  place: Place,
+  text: string,
+  taken: Taken,
+): TopologyFault[] {
+  const value = parseIp(text);
+  const ranges = taken.ipFamilies.map((family) => RANGES[family].services);
+  if (value === undefined || !ranges.some((one) => rangeHolds(parseIpRange(one)!, value))) {
+    const message = `Not a service address ${describe(text)}: want one in ${ranges.join(' or ')}`;
+    return [faultAt(placed, place, message)];
   }
-  if (address === DNS_SERVICE_IP) {
+  const address = canonicalIp(text)!;
+  if (Object.values<string>(DNS_SERVICE_IPS).includes(address)) {
     const message = `Address ${address} is in use already, by the cluster's DNS`;
-    return [faultAt(placed, CLUSTER_IP, message)];
+    return [faultAt(placed, place, message)];
   }
-  return takeAddress(placed, CLUSTER_IP, address, taken);
+  return takeAddress(placed, place, address, taken);
 }
 
 function checkNodePort(

@@ -1,4 +1,6 @@
 import type { TopologyFault } from './errors.ts';
+import { notOfLab } from './check-addresses.ts';
+import { familyOf, type IpFamily } from './ip.ts';
 import { parseLegNotation } from './leg-notation.ts';
 import { nearest } from './nearest.ts';
 import type { PlacedObject } from './placed.ts';
@@ -7,7 +9,6 @@ import { podNamesOf } from './replica-names.ts';
 import { parseRequestTarget, type TargetHost } from './request-target.ts';
 import type { ScenarioInput } from './scenario-schema.ts';
 import { namesOfService } from './service-names.ts';
-import { parseIpv4 } from './ipv4.ts';
 import type { Path, SourceDocument } from './source.ts';
 
 /** Names a scenario may use. */
@@ -15,16 +16,20 @@ interface World {
   readonly pods: readonly NamedPod[];
   readonly nodes: readonly string[];
   readonly services: readonly { readonly name: string; readonly namespace: string }[];
+  readonly ipFamilies: readonly IpFamily[];
 }
 
 /** Faults of scenarios: words that name no pod, node or service, targets and legs that are none. */
 export function checkScenarios(
   scenarios: readonly ScenarioInput[],
-  placed: readonly PlacedObject[],
-  nodes: readonly string[],
+  parts: {
+    readonly placed: readonly PlacedObject[];
+    readonly nodes: readonly string[];
+    readonly ipFamilies: readonly IpFamily[];
+  },
   document: SourceDocument,
 ): TopologyFault[] {
-  const world = worldOf(placed, nodes);
+  const world = { ...worldOf(parts.placed, parts.nodes), ipFamilies: parts.ipFamilies };
   const names = new Set<string>();
   return scenarios.flatMap((scenario, index) => {
     const at: Path = ['scenarios', index];
@@ -37,7 +42,10 @@ export function checkScenarios(
   });
 }
 
-function worldOf(placed: readonly PlacedObject[], nodes: readonly string[]): World {
+function worldOf(
+  placed: readonly PlacedObject[],
+  nodes: readonly string[],
+): Omit<World, 'ipFamilies'> {
   const pods: NamedPod[] = [];
   const services: { name: string; namespace: string }[] = [];
   for (const { object } of placed) {
@@ -69,10 +77,11 @@ function checkScenario(
       if (pod !== undefined) check(['before', index, key], podProblem(pod, world));
     }
   }
-  const { from, to } = scenario.request;
+  const { from, to, ipFamily } = scenario.request;
   check(['request', 'from'], partyProblem(from, world));
   check(['request', 'to'], targetProblem(to, from, world));
-  if (expect.source !== undefined && parseIpv4(expect.source) === undefined) {
+  if (ipFamily !== undefined) check(['request', 'ipFamily'], familyProblem(ipFamily, to, world));
+  if (expect.source !== undefined && familyOf(expect.source) === undefined) {
     check(['expect', 'source'], partyProblem(expect.source, world));
   }
   for (const key of ['encryptedBetween', 'plainBetween'] as const) {
@@ -139,7 +148,7 @@ function legProblem(text: string, world: World): Problem | undefined {
 
 /** Every pod of a workload may be a party of a leg, so a Deployment's name is not ambiguous. */
 function legParty(name: string, world: World): Problem | undefined {
-  if (name === 'ztunnel' || parseIpv4(name) !== undefined) return undefined;
+  if (name === 'ztunnel' || familyOf(name) !== undefined) return undefined;
   if (world.pods.some(({ workloadName }) => workloadName === name)) return undefined;
   const problem = partyProblem(name, world);
   if (problem === undefined || problem.suggestion !== undefined) return problem;
@@ -164,6 +173,24 @@ function targetProblem(to: string, from: string, world: World): Problem | undefi
   return hostProblem(target.host, from, world);
 }
 
+function addressProblem(address: string, { ipFamilies }: World): Problem | undefined {
+  const family = familyOf(address);
+  if (family === undefined) return { message: `Not an IP address "${address}"` };
+  // Loopback has both families everywhere.
+  if (address === '::1' || ipFamilies.includes(family)) return undefined;
+  return { message: notOfLab(family, ipFamilies) };
+}
+
+function familyProblem(wished: IpFamily, to: string, { ipFamilies }: World): Problem | undefined {
+  if (!ipFamilies.includes(wished)) return { message: notOfLab(wished, ipFamilies) };
+  const target = parseRequestTarget(to);
+  if (typeof target === 'string' || target.host.kind !== 'address') return undefined;
+  const { address } = target.host;
+  const family = familyOf(address);
+  if (family === undefined || family === wished) return undefined;
+  return { message: `Want ${family} or no "ipFamily" for the address "${address}"` };
+}
+
 function hostProblem(host: TargetHost, from: string, world: World): Problem | undefined {
   switch (host.kind) {
     case 'pod':
@@ -171,9 +198,7 @@ function hostProblem(host: TargetHost, from: string, world: World): Problem | un
     case 'node':
       return nodeProblem(host.node, world);
     case 'address':
-      return parseIpv4(host.address) === undefined
-        ? { message: `Not an IPv4 address "${host.address}"` }
-        : undefined;
+      return addressProblem(host.address, world);
     case 'name': {
       const client = lookUpPod(world.pods, from);
       const namespace = client.kind === 'found' ? client.pod.namespace : undefined;

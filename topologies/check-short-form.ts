@@ -1,5 +1,8 @@
+import { notOfLab } from './check-addresses.ts';
+import { DEFAULT_CNI_NAME, type CniName } from './cni.ts';
+import { DEFAULT_ERA_NAME, type EraName } from './era.ts';
 import type { TopologyFault } from './errors.ts';
-import { overlaps, parseCidr, type Ipv4Range } from './ipv4.ts';
+import { parseIpRange, rangesOverlap, type IpFamily, type IpRange } from './ip.ts';
 import { nearest } from './nearest.ts';
 import { RESERVED_RANGES } from './ranges.ts';
 import type { TopologyInput } from './schema.ts';
@@ -11,6 +14,7 @@ const RESERVED_NODE_NAMES = ['fabric', 'outside', 'self', 'ztunnel', 'all'];
 /** Faults inside the topology file itself that a schema cannot express. */
 export function checkShortForm(input: TopologyInput, document: SourceDocument): TopologyFault[] {
   return [
+    ...checkFamilies(input, document),
     ...checkNodes(input, document),
     ...checkNamespaces(input, document),
     ...checkWorkloads(input, document),
@@ -19,10 +23,37 @@ export function checkShortForm(input: TopologyInput, document: SourceDocument): 
   ];
 }
 
+/** Families of a lab that does not say. */
+export const DEFAULT_IP_FAMILIES: readonly IpFamily[] = ['IPv4'];
+
+/** Why a lab cannot have these families; `undefined` when it can. */
+export function familiesProblem(lab: {
+  readonly era: EraName;
+  readonly cni: CniName;
+  readonly ipFamilies: readonly IpFamily[];
+}): string | undefined {
+  if (!lab.ipFamilies.includes('IPv6')) return undefined;
+  if (lab.era === 'geneve') {
+    return 'Cannot use IPv6 in era "geneve": its redirect has rules for IPv4 only, want [IPv4]';
+  }
+  if (lab.cni === 'vxlan') {
+    return 'Cannot use IPv6 with cni "vxlan": the overlay carries IPv4 only, want "ptp" or "bridge"';
+  }
+  return undefined;
+}
+
+function checkFamilies(input: TopologyInput, document: SourceDocument): TopologyFault[] {
+  const { era = DEFAULT_ERA_NAME, cni = DEFAULT_CNI_NAME } = input;
+  const ipFamilies = input.ipFamilies ?? DEFAULT_IP_FAMILIES;
+  const problem = familiesProblem({ era, cni, ipFamilies });
+  return problem === undefined ? [] : [document.fault(['ipFamilies'], problem)];
+}
+
 function checkNodes(input: TopologyInput, document: SourceDocument): TopologyFault[] {
   const faults: TopologyFault[] = [];
   const names = new Set<string>();
-  const ranges: { name: string; range: Ipv4Range }[] = [];
+  const ranges: { name: string; range: IpRange }[] = [];
+  const ipFamilies = input.ipFamilies ?? DEFAULT_IP_FAMILIES;
   for (const [index, node] of input.nodes.entries()) {
     const { name, podRange } = typeof node === 'string' ? { name: node } : node;
     const at = typeof node === 'string' ? ['nodes', index] : ['nodes', index, 'name'];
@@ -31,11 +62,14 @@ function checkNodes(input: TopologyInput, document: SourceDocument): TopologyFau
       faults.push(document.fault(at, `Cannot name a node "${name}": the lab uses that name`));
     }
     names.add(name);
-    if (podRange === undefined) continue;
-    const range = parseCidr(podRange)!;
-    const problem = rangeProblem(podRange, range, ranges);
-    if (problem) faults.push(document.fault(['nodes', index, 'podRange'], problem));
-    ranges.push({ name, range });
+    const isList = Array.isArray(podRange);
+    for (const [position, text] of [podRange ?? []].flat().entries()) {
+      const range = parseIpRange(text)!;
+      const problem = rangeProblem(name, text, range, ranges, ipFamilies);
+      const path = ['nodes', index, 'podRange', ...(isList ? [position] : [])];
+      if (problem) faults.push(document.fault(path, problem));
+      ranges.push({ name, range });
+    }
   }
   if (input.nodes.length > 250) {
     faults.push(document.fault(['nodes'], `${input.nodes.length} nodes, want at most 250`));
@@ -43,18 +77,28 @@ function checkNodes(input: TopologyInput, document: SourceDocument): TopologyFau
   return faults;
 }
 
+/** Prefix lengths a pod range may have. */
+const POD_RANGE_SIZES = { IPv4: [16, 28], IPv6: [48, 124] } as const;
+
 function rangeProblem(
+  node: string,
   text: string,
-  range: Ipv4Range & { readonly prefix: number },
-  others: readonly { readonly name: string; readonly range: Ipv4Range }[],
+  range: IpRange,
+  others: readonly { readonly name: string; readonly range: IpRange }[],
+  ipFamilies: readonly IpFamily[],
 ): string | undefined {
-  if (range.prefix < 16 || range.prefix > 28) {
-    return `Pod range ${text} has the wrong size: want /16 to /28`;
+  const { family, prefix } = range;
+  if (!ipFamilies.includes(family)) return notOfLab(family, ipFamilies);
+  const [least, most] = POD_RANGE_SIZES[family];
+  if (prefix < least || prefix > most) {
+    return `Pod range ${text} has the wrong size: want /${least} to /${most}`;
   }
-  const other = others.find((one) => overlaps(one.range, range));
+  const own = others.find((one) => one.name === node && one.range.family === family);
+  if (own) return `Node "${node}" has an ${family} pod range already`;
+  const other = others.find((one) => rangesOverlap(one.range, range));
   if (other) return `Pod range ${text} overlaps the pod range of "${other.name}"`;
   for (const [reserved, owner] of Object.entries(RESERVED_RANGES)) {
-    if (overlaps(parseCidr(reserved)!, range)) return `Pod range ${text} overlaps ${owner}`;
+    if (rangesOverlap(parseIpRange(reserved)!, range)) return `Pod range ${text} overlaps ${owner}`;
   }
   return undefined;
 }
@@ -107,8 +151,9 @@ function checkServices(input: TopologyInput, document: SourceDocument): Topology
       const message = `Unknown workload "${selector}"`;
       faults.push(document.fault([...at, 'selector'], message, { suggestion }));
     }
-    if (service.headless && service.clusterIP !== undefined) {
-      faults.push(document.fault([...at, 'clusterIP'], 'A headless service has no "clusterIP"'));
+    for (const key of ['clusterIP', 'clusterIPs'] as const) {
+      if (!service.headless || service[key] === undefined) continue;
+      faults.push(document.fault([...at, key], `A headless service has no "${key}"`));
     }
     if (service.nodePort !== undefined && Object.keys(ports).length !== 1) {
       const message = '"nodePort" wants a service of one port; write the others as a manifest';

@@ -1,6 +1,7 @@
 import { checkAddress, checkService, type Taken } from './check-addresses.ts';
 import type { TopologyFault } from './errors.ts';
 import { KNOWN_IMAGE_NAMES, programOf, repositoryOf } from './images.ts';
+import type { IpFamily } from './ip.ts';
 import { nearest } from './nearest.ts';
 import type { Container, Deployment, PodSpec } from './objects.ts';
 import { faultAt, nameOf, type Place, type PlacedObject } from './placed.ts';
@@ -17,6 +18,7 @@ const NAMESPACE: Place = { long: ['metadata', 'namespace'], short: ['namespace']
 export function checkObjects(
   placed: readonly PlacedObject[],
   nodes: readonly string[],
+  ipFamilies: readonly IpFamily[],
 ): TopologyFault[] {
   const namespaces = new Set(['default', 'kube-system']);
   const accounts = new Set<string>();
@@ -26,7 +28,12 @@ export function checkObjects(
       accounts.add(`${object.metadata.namespace}/${object.metadata.name}`);
     }
   }
-  const taken: Taken = { names: new Map(), addresses: new Map(), nodePorts: new Map() };
+  const taken: Taken = {
+    ipFamilies,
+    names: new Map(),
+    addresses: new Map(),
+    nodePorts: new Map(),
+  };
   return placed.flatMap((one) => {
     const { object } = one;
     const faults = [...checkName(one, taken), ...checkNamespace(one, namespaces)];

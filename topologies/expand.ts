@@ -5,7 +5,7 @@ import type { Path, SourceDocument } from './source.ts';
 
 /** Label of Istio that enrols a pod or all pods of a namespace (`ambient`, `none`). */
 export const DATAPLANE_MODE_LABEL = 'istio.io/dataplane-mode';
-/** Calico's annotation for a pod's address, a JSON list; the lab reads one IPv4 address from it. */
+/** Calico's annotation for a pod's addresses, a JSON list of one or one of each family. */
 export const ADDRESS_ANNOTATION = 'cni.projectcalico.org/ipAddrs';
 /** Policies of scope `WorkloadSelector` that hold for a pod, `namespace/name` with commas between. */
 export const POLICIES_ANNOTATION = 'ambient-lab/authorization-policies';
@@ -50,7 +50,9 @@ function expandWorkload(name: string, namespace: string, workload: WorkloadInput
     ...workload.labels,
   };
   const annotations = {
-    ...(workload.address ? { [ADDRESS_ANNOTATION]: JSON.stringify([workload.address]) } : {}),
+    ...(workload.address
+      ? { [ADDRESS_ANNOTATION]: JSON.stringify([workload.address].flat()) }
+      : {}),
     ...(workload.policies ? { [POLICIES_ANNOTATION]: workload.policies.join(',') } : {}),
     ...workload.annotations,
   };
@@ -110,6 +112,7 @@ function expandService(name: string, service: ServiceInput, input: TopologyInput
       ? { app: input.workloads?.[service.selector]?.labels?.['app'] ?? service.selector }
       : service.selector;
   const clusterIP = service.headless ? 'None' : service.clusterIP;
+  const { clusterIPs, ipFamilyPolicy, ipFamilies } = service;
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -117,6 +120,9 @@ function expandService(name: string, service: ServiceInput, input: TopologyInput
     spec: {
       ...(service.nodePort === undefined ? {} : { type: 'NodePort' as const }),
       ...(clusterIP === undefined ? {} : { clusterIP }),
+      ...(clusterIPs === undefined ? {} : { clusterIPs }),
+      ...(ipFamilyPolicy === undefined ? {} : { ipFamilyPolicy }),
+      ...(ipFamilies === undefined ? {} : { ipFamilies }),
       ...(selector === undefined ? {} : { selector }),
       ports,
     },

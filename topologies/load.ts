@@ -2,7 +2,7 @@ import path from 'node:path';
 import { checkObjects } from './check.ts';
 import { checkScenarios } from './check-scenarios.ts';
 import { DEFAULT_CNI_NAME, DEFAULT_NETWORK_POLICY_FLAVOUR } from './cni.ts';
-import { checkShortForm } from './check-short-form.ts';
+import { checkShortForm, DEFAULT_IP_FAMILIES } from './check-short-form.ts';
 import { DEFAULT_ERA_NAME } from './era.ts';
 import { formatFault, TopologyError, type TopologyFault } from './errors.ts';
 import { expandShortForm } from './expand.ts';
@@ -69,11 +69,12 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
   const manifests = readManifests(input.manifests ?? [], directory, document);
   const placed = [...expandShortForm(input, document), ...manifests.placed];
   const scenarios = input.scenarios ?? [];
+  const ipFamilies = input.ipFamilies ?? DEFAULT_IP_FAMILIES;
   const faults = [
     ...checkShortForm(input, document),
     ...manifests.faults,
-    ...checkObjects(placed, nodeNames),
-    ...checkScenarios(scenarios, placed, nodeNames, document),
+    ...checkObjects(placed, nodeNames, ipFamilies),
+    ...checkScenarios(scenarios, { placed, nodes: nodeNames, ipFamilies }, document),
   ];
   if (faults.length > 0) throw invalid(faults);
   return {
@@ -83,6 +84,7 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     dnsCapture: input.dnsCapture ?? true,
     cni: input.cni ?? DEFAULT_CNI_NAME,
     networkPolicy: input.networkPolicy ?? DEFAULT_NETWORK_POLICY_FLAVOUR,
+    ipFamilies,
     nodes,
     objects: withoutCopies(placed),
     policies: input.policies ?? [],
@@ -105,12 +107,14 @@ function withoutCopies(placed: readonly PlacedObject[]): PlacedObject['object'][
 }
 
 function toScenario(scenario: ScenarioInput, index: number, document: SourceDocument): Scenario {
+  const { ipFamily } = scenario.request;
   return {
     name: scenario.name,
     before: (scenario.before ?? []).map(toStep),
     request: {
       from: scenario.request.from,
       to: scenario.request.to,
+      ...(ipFamily === undefined ? {} : { ipFamily }),
       count: scenario.request.count ?? 1,
     },
     expect: scenario.expect,

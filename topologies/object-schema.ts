@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { IP_FAMILIES } from './ip.ts';
+import { IP_FAMILY_POLICIES } from './schema.ts';
 
 const stringMap = z.record(z.string(), z.string());
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
@@ -43,6 +45,9 @@ const podSpec = z.looseObject({
 const service = z.looseObject({
   type: z.enum(['ClusterIP', 'NodePort']).optional(),
   clusterIP: z.string().optional(),
+  clusterIPs: z.array(z.string()).min(1).max(2).optional(),
+  ipFamilyPolicy: z.enum(IP_FAMILY_POLICIES).optional(),
+  ipFamilies: z.array(z.enum(IP_FAMILIES)).max(2).optional(),
   selector: stringMap.nullish(),
   ports: z.array(
     z.looseObject({

@@ -1,3 +1,5 @@
+import type { IpFamily } from './ip.ts';
+
 /**
  * Kubernetes objects as the lab understands them: the fields it reads, in their own names.
  * The loader refuses fields it would have to ignore silently only where ignoring them would change
@@ -72,6 +74,9 @@ export interface ServicePort {
   readonly protocol?: 'TCP' | 'UDP';
 }
 
+/** How many families a service has or must have. */
+export type IpFamilyPolicy = 'SingleStack' | 'PreferDualStack' | 'RequireDualStack';
+
 export interface Service {
   readonly apiVersion: 'v1';
   readonly kind: 'Service';
@@ -80,6 +85,10 @@ export interface Service {
     readonly type?: 'ClusterIP' | 'NodePort';
     /** `None` makes it headless. */
     readonly clusterIP?: string;
+    /** One of each family, the first being `clusterIP`. */
+    readonly clusterIPs?: readonly string[];
+    readonly ipFamilyPolicy?: IpFamilyPolicy;
+    readonly ipFamilies?: readonly IpFamily[];
     readonly selector?: Readonly<Record<string, string>>;
     readonly ports: readonly ServicePort[];
   };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseCidr } from './ipv4.ts';
+import { parseIp, widthOf } from './ip.ts';
 
 /** `!Exact x`, `!Prefix x`, `!Suffix x` and `!Presence []`, as the YAML reader hands them over. */
 const stringMatch = z.union([
@@ -9,15 +9,15 @@ const stringMatch = z.union([
 
 const serviceAccountMatch = z.strictObject({ namespace: z.string(), serviceAccount: z.string() });
 
-/** IPv4 with its mandatory prefix length; host bits may be set, as ztunnel's reader allows. */
+/** An address with its mandatory prefix length; host bits may be set, as ztunnel's reader allows. */
 const sourceRange = z
   .string()
   .refine(isIpRange, 'Not a CIDR: want an address with its prefix length');
 
 function isIpRange(text: string): boolean {
-  const [address, prefix] = text.split('/');
-  if (address === undefined || prefix === undefined) return false;
-  return parseCidr(`${address}/32`) !== undefined && /^(\d|[12]\d|3[0-2])$/.test(prefix);
+  const [address = '', prefix = ''] = text.split('/');
+  const family = parseIp(address)?.family;
+  return family !== undefined && /^(0|[1-9]\d{0,2})$/.test(prefix) && +prefix <= widthOf(family);
 }
 
 const port = z.int().min(1).max(65535);

@@ -10,16 +10,19 @@ export interface RequestTarget {
 
 export type TargetHost =
   | { readonly kind: 'name'; readonly name: string }
+  /** Without the brackets of IPv6. */
   | { readonly kind: 'address'; readonly address: string }
   | { readonly kind: 'pod'; readonly pod: string }
   | { readonly kind: 'node'; readonly node: string }
   | { readonly kind: 'outside' }
   | { readonly kind: 'self' };
 
-const TARGET = /^(http|tcp|udp):\/\/((?:pod|node):[^:\s?#]+|[^:/\s?#]+)(?::(\d{1,5}))?(\/\S*)?$/;
+const TARGET =
+  /^(http|tcp|udp):\/\/((?:pod|node):[^:\s?#]+|\[[^\]\s]*\]|[^:/\s?#]+)(?::(\d{1,5}))?(\/\S*)?$/;
 
 /**
- * Reads `http://httpbin.demo:8000/get`, `tcp://pod:demo/echo:9000`, `udp://self:53`.
+ * Reads `http://httpbin.demo:8000/get`, `tcp://pod:demo/echo:9000`, `udp://self:53`,
+ * `http://[fd00:10:244:1::4]:8080/`.
  * The answer is a sentence saying what is wrong when it cannot.
  */
 export function parseRequestTarget(to: string): RequestTarget | string {
@@ -39,6 +42,7 @@ function parseHost(host: string): TargetHost {
   if (host.startsWith('node:')) return { kind: 'node', node: host.slice(5) };
   if (host === 'self') return { kind: 'self' };
   if (host === 'outside') return { kind: 'outside' };
+  if (host.startsWith('[')) return { kind: 'address', address: host.slice(1, -1) };
   if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return { kind: 'address', address: host };
   return { kind: 'name', name: host };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { IP_FAMILIES } from './ip.ts';
 import { LEG_PATTERN } from './leg-notation.ts';
 
 const stepSchema = z
@@ -36,6 +37,7 @@ export const scenarioSchema = z.strictObject({
   request: z.strictObject({
     from: z.string(),
     to: z.string().describe('http://…, tcp://host:port or udp://host:port'),
+    ipFamily: z.enum(IP_FAMILIES).optional().describe('Where there are two'),
     count: z.int().min(1).max(1000).optional(),
   }),
   expect: expectSchema,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CNI_NAMES, NETWORK_POLICY_FLAVOURS } from './cni.ts';
 import { ERA_NAMES } from './era.ts';
-import { parseCidr, parseIpv4 } from './ipv4.ts';
+import { familyOf, IP_FAMILIES, parseIpRange } from './ip.ts';
 import { policySchema } from './policy-schema.ts';
 import { scenarioSchema } from './scenario-schema.ts';
 
@@ -15,12 +15,26 @@ export const dnsLabel = z.string().regex(DNS_LABEL, LABEL_ERROR);
 export const portNumber = z.int().min(1).max(65535);
 
 const stringMap = z.record(z.string(), z.string());
-const cidr = z.string().refine((text) => parseCidr(text) !== undefined, 'Not an IPv4 CIDR');
-const ipv4 = z.string().refine((text) => parseIpv4(text) !== undefined, 'Not an IPv4 address');
+const cidr = z.string().refine((text) => parseIpRange(text) !== undefined, 'Not an IP range');
+const address = z.string().refine((text) => familyOf(text) !== undefined, 'Not an IP address');
+/** One value, or one of each family. */
+const perFamily = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1).max(2)]);
+
+export const IP_FAMILY_POLICIES = ['SingleStack', 'PreferDualStack', 'RequireDualStack'] as const;
+
+/** The four values that kubeadm's ranges can give a cluster. */
+const ipFamilies = z
+  .array(z.enum(IP_FAMILIES))
+  .min(1)
+  .max(2)
+  .refine((list) => new Set(list).size === list.length, 'A family is listed twice')
+  .describe('[IPv4], [IPv6], or both; the first is what a pod or service has by default');
 
 const nodeSchema = z.strictObject({
   name: dnsLabel,
-  podRange: cidr.optional().describe('Addresses of its pods; 10.244.N.0/24 when absent'),
+  podRange: perFamily(cidr)
+    .optional()
+    .describe('Addresses of its pods; 10.244.N.0/24 and fd00:10:244:N::/64 when absent'),
 });
 
 const namespaceSchema = z.strictObject({
@@ -54,7 +68,9 @@ const workloadSchema = z.strictObject({
   version: z.string().optional().describe('Label `version`, and what the http app says it is'),
   serviceAccount: dnsLabel.optional().describe('Named as the workload when absent'),
   enrolled: z.boolean().optional().describe('false opts the pod out, true opts it in'),
-  address: ipv4.optional().describe('Address of the pod; the next free one when absent'),
+  address: perFamily(address)
+    .optional()
+    .describe('Address of the pod, or one of each family; the next free one when absent'),
   policies: z
     .array(z.string())
     .optional()
@@ -77,7 +93,12 @@ const serviceSchema = z.strictObject({
     .describe('Port of the service to port of the pods; `53/udp` for UDP'),
   nodePort: portNumber.optional().describe('30000 to 32767, for a service of one port'),
   headless: z.boolean().optional(),
-  clusterIP: ipv4.optional().describe('In 10.96.0.0/16; the next free one when absent'),
+  clusterIP: address
+    .optional()
+    .describe('In 10.96.0.0/16 or fd00:10:96::/112; the next free one when absent'),
+  clusterIPs: z.array(address).min(1).max(2).optional(),
+  ipFamilyPolicy: z.enum(IP_FAMILY_POLICIES).optional().describe('SingleStack when absent'),
+  ipFamilies: ipFamilies.optional(),
 });
 
 /** A topology file as written, before names are looked up and the short form is expanded. */
@@ -96,6 +117,7 @@ export const topologySchema = z
       .enum(NETWORK_POLICY_FLAVOURS)
       .optional()
       .describe('What enforces NetworkPolicy objects on the nodes; nft when absent'),
+    ipFamilies: ipFamilies.optional(),
     nodes: z.array(z.union([dnsLabel, nodeSchema])).min(1),
     namespaces: z.record(dnsLabel, namespaceSchema).optional(),
     workloads: z.record(dnsLabel, workloadSchema).optional(),

@@ -1,5 +1,6 @@
 import type { CniName, NetworkPolicyFlavour } from './cni.ts';
 import type { EraName } from './era.ts';
+import type { IpFamily } from './ip.ts';
 import type { KubernetesObject } from './objects.ts';
 
 /**
@@ -16,6 +17,8 @@ export interface Topology {
   readonly cni: CniName;
   /** What enforces NetworkPolicy objects. */
   readonly networkPolicy: NetworkPolicyFlavour;
+  /** Families of pods, nodes and services; the first is the one they have by default. */
+  readonly ipFamilies: readonly IpFamily[];
   readonly nodes: readonly TopologyNode[];
   /** Every object, the short form already expanded, in file order. */
   readonly objects: readonly KubernetesObject[];
@@ -27,8 +30,8 @@ export interface Topology {
 
 export interface TopologyNode {
   readonly name: string;
-  /** CIDR of the node's pods; decided by the plan when absent. */
-  readonly podRange?: string;
+  /** CIDR of the node's pods, or one of each family; decided by the plan when absent. */
+  readonly podRange?: string | readonly string[];
 }
 
 export interface CaptureOptions {
@@ -71,6 +74,11 @@ export type ScenarioStep =
 export interface ScenarioRequest {
   readonly from: string;
   readonly to: string;
+  /**
+   * Family to ask in, where names and pods have two: a pod's or node's first when absent, and what
+   * the client's own resolver prefers for a name.
+   */
+  readonly ipFamily?: IpFamily;
   /** Requests made one after the other over separate connections; 1 unless given. */
   readonly count: number;
 }

@@ -1,6 +1,16 @@
 import type { CniName } from '../../topologies/cni.ts';
+import { familyOf, type IpFamily } from '../../topologies/ip.ts';
+import { addressesOf, addressOf, asHost, nodeAddresses, nodeIn } from './families.ts';
+import type { Addressed } from './families.ts';
 import { macOf } from './hash.ts';
-import type { AddressPlan, BridgePlan, NodePlan, RoutePlan, VxlanPlan } from './plan.ts';
+import type {
+  AddressPlan,
+  BridgePlan,
+  NodeAddresses,
+  NodePlan,
+  RoutePlan,
+  VxlanPlan,
+} from './plan.ts';
 
 /** MTU of links without an overlay around them. */
 export const MTU_BYTES = 1500;
@@ -18,8 +28,7 @@ const VXLAN_UDP_PORT = 4789;
 const UPLINK = 'eth0';
 
 /** What of a pod the node's side of its attachment needs. */
-export interface AttachedPod {
-  readonly address: string;
+export interface AttachedPod extends Addressed {
   readonly hostLink: string;
 }
 
@@ -57,31 +66,51 @@ export function attachNode(
     ...(overlay && { vxlans: [overlay] }),
     addresses: [
       ...(overlay ? [{ link: OVERLAY, address: `${overlayAddress(node)}/32` }] : []),
-      ...gateways(cni, node, own),
+      ...nodeAddresses(node).flatMap((here) => gateways(cni, here, own)),
     ],
-    routesToNodes: others.map((other) => routeToNode(cni, other)),
+    routesToNodes: nodeAddresses(node).flatMap(({ address }) =>
+      others.map((other) => routeToNode(cni, nodeIn(other, familyOf(address)!)!)),
+    ),
     // The bridge's address brings one route to all of them.
-    routesToPods: cni === 'bridge' ? [] : own.map((pod) => routeToPod(node, pod)),
+    routesToPods:
+      cni === 'bridge'
+        ? []
+        : nodeAddresses(node).flatMap((here) => own.map((pod) => routeToPod(here, pod))),
   };
 }
 
-/** A pod's own address and its way to everybody else. */
-export function attachPod(cni: CniName, node: NodePlan, address: string): PodAttachment {
-  const leave: RoutePlan = { to: 'default', via: node.gateway, link: UPLINK };
+/** A pod's own addresses and its way to everybody else. */
+export function attachPod(cni: CniName, node: NodePlan, pod: Addressed): PodAttachment {
+  const all = addressesOf(pod).map((address) => attachIn(cni, node, address));
+  return {
+    addresses: all.flatMap(({ addresses }) => addresses),
+    routes: all.flatMap(({ routes }) => routes),
+  };
+}
+
+function attachIn(cni: CniName, node: NodePlan, address: string): PodAttachment {
+  const family = familyOf(address)!;
+  const { gateway, podRange } = nodeIn(node, family)!;
+  const leave: RoutePlan = { to: 'default', via: gateway, link: UPLINK };
   if (cni === 'bridge') {
-    const prefixLength = node.podRange.split('/')[1]!;
+    const prefixLength = podRange.split('/')[1]!;
     return {
       addresses: [{ link: UPLINK, address: `${address}/${prefixLength}` }],
       routes: [leave],
     };
   }
   const toGateway: RoutePlan = {
-    to: `${node.gateway}/32`,
+    to: asHost(gateway),
     link: UPLINK,
-    scope: 'link',
+    ...onLink(family),
     source: address,
   };
-  return { addresses: [{ link: UPLINK, address: `${address}/32` }], routes: [toGateway, leave] };
+  return { addresses: [{ link: UPLINK, address: asHost(address) }], routes: [toGateway, leave] };
+}
+
+/** Scope of a route without a gateway; routes of IPv6 have none. */
+export function onLink(family: IpFamily): Pick<RoutePlan, 'scope'> {
+  return family === 'IPv4' ? { scope: 'link' } : {};
 }
 
 function podBridge({ name }: NodePlan, own: readonly AttachedPod[]): BridgePlan {
@@ -93,25 +122,29 @@ function podBridge({ name }: NodePlan, own: readonly AttachedPod[]): BridgePlan 
   };
 }
 
-function gateways(cni: CniName, node: NodePlan, own: readonly AttachedPod[]): AddressPlan[] {
-  const { gateway, podRange } = node;
+function gateways(
+  cni: CniName,
+  { gateway, podRange }: NodeAddresses,
+  own: readonly AttachedPod[],
+): AddressPlan[] {
   if (cni === 'bridge') {
     return [{ link: POD_BRIDGE, address: `${gateway}/${podRange.split('/')[1]!}` }];
   }
-  return own.map(({ hostLink }) => ({ link: hostLink, address: `${gateway}/32` }));
+  return own.map(({ hostLink }) => ({ link: hostLink, address: asHost(gateway) }));
 }
 
-function routeToPod({ gateway }: NodePlan, { address, hostLink }: AttachedPod): RoutePlan {
+function routeToPod({ gateway }: NodeAddresses, pod: AttachedPod): RoutePlan {
+  const family = familyOf(gateway)!;
   return {
-    to: `${address}/32`,
-    link: hostLink,
-    scope: 'link',
+    to: asHost(addressOf(pod, family)!),
+    link: pod.hostLink,
+    ...onLink(family),
     // What the node itself sends to its pods carries the pods' gateway, as with the CNI's ptp.
     source: gateway,
   };
 }
 
-function routeToNode(cni: CniName, other: NodePlan): RoutePlan {
+function routeToNode(cni: CniName, other: NodeAddresses): RoutePlan {
   const { podRange, address } = other;
   if (cni !== 'vxlan') return { to: podRange, via: address, link: UPLINK };
   return { to: podRange, via: overlayAddress(other), link: OVERLAY, isOnlink: true };
@@ -134,6 +167,6 @@ function overlayOf(node: NodePlan, others: readonly NodePlan[]): VxlanPlan {
 }
 
 /** The first of the node's pod range, which no pod gets, as flannel has it. */
-function overlayAddress({ podRange }: NodePlan): string {
+function overlayAddress({ podRange }: NodeAddresses): string {
   return podRange.split('/')[0]!;
 }

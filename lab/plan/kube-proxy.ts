@@ -1,8 +1,15 @@
+import { bracketed, familyOf, type IpFamily } from '../../topologies/ip.ts';
+import { addressOf, asHost, nodeIn, vipsOf } from './families.ts';
 import { chainName } from './hash.ts';
 import type { NodePlan, ServicePlan, ServicePortPlan } from './plan.ts';
 
 /** Bit kube-proxy marks packets with that POSTROUTING must masquerade (`--masquerade-bit` 14). */
 const MASQUERADE_MARK = '0x4000';
+
+interface Target {
+  readonly address: string;
+  readonly text: string;
+}
 
 interface ServedPort {
   readonly port: ServicePortPlan;
@@ -11,36 +18,60 @@ interface ServedPort {
   readonly service: string;
   readonly protocol: 'tcp' | 'udp';
   readonly vip: string;
-  readonly targets: readonly string[];
+  /** `address:port`, IPv6 in brackets. */
+  readonly targets: readonly Target[];
   readonly chain: string;
   readonly externalChain: string;
 }
 
 /**
- * `iptables-restore` input of one node in kube-proxy's own chain structure (Kubernetes 1.30
+ * `iptables-restore` or `ip6tables-restore` input of one node in kube-proxy's own chain structure (Kubernetes 1.30
  * `pkg/proxy/iptables/proxier.go`): a chain a service port, one an endpoint, a random choice
  * between them, masquerading for hairpins and for what comes from outside the pods. Behind it the
  * masquerading of pods that leave the cluster, which the primary CNI does in a real one.
  */
 export function renderKubeProxy(
+  family: IpFamily,
   services: readonly ServicePlan[],
-  node: Pick<NodePlan, 'podRange'>,
-  nodes: readonly Pick<NodePlan, 'podRange'>[],
+  node: NodePlan,
+  nodes: readonly NodePlan[],
 ): string {
-  const ports = services.flatMap(servedPorts);
-  return [...filterTable(ports), ...natTable(ports, node, nodes), ''].join('\n');
+  const ports = services.flatMap((service) => servedPorts(service, family));
+  const ranges: PodRanges = {
+    family,
+    own: nodeIn(node, family)!.podRange,
+    all: nodes.map((one) => nodeIn(one, family)!.podRange),
+  };
+  return [...filterTable(ports, family), ...natTable(ports, ranges), ''].join('\n');
 }
 
-function servedPorts(service: ServicePlan): ServedPort[] {
-  const { vip, endpoints } = service;
+/** Where pods are: on this node, and on each. */
+interface PodRanges {
+  readonly family: IpFamily;
+  readonly own: string;
+  readonly all: readonly string[];
+}
+
+/** What the rules of the families spell differently. */
+const WORDS = {
+  IPv4: { loopback: '127.0.0.0/8', unreachable: 'icmp-port-unreachable' },
+  IPv6: { loopback: '::1/128', unreachable: 'icmp6-port-unreachable' },
+} as const;
+
+function servedPorts(service: ServicePlan, family: IpFamily): ServedPort[] {
+  const { endpoints } = service;
+  const vip = vipsOf(service).find((one) => familyOf(one) === family);
   if (vip === undefined) return [];
   return service.ports.map((port) => {
     const protocol = port.protocol === 'UDP' ? 'udp' : 'tcp';
     const name = `${service.namespace}/${service.name}`;
     const label = port.name === '' ? name : `${name}:${port.name}`;
-    const targets = endpoints.flatMap(({ address, ports }) =>
-      ports[port.port] === undefined ? [] : [`${address}:${ports[port.port]}`],
-    );
+    const targets = endpoints.flatMap((endpoint): Target[] => {
+      const target = endpoint.ports[port.port];
+      const address = addressOf(endpoint, family);
+      if (target === undefined || address === undefined) return [];
+      return [{ address, text: `${bracketed(address)}:${target}` }];
+    });
     return {
       port,
       label,
@@ -54,7 +85,7 @@ function servedPorts(service: ServicePlan): ServedPort[] {
   });
 }
 
-function filterTable(ports: readonly ServedPort[]): string[] {
+function filterTable(ports: readonly ServedPort[], family: IpFamily): string[] {
   const isNew = '-m conntrack --ctstate NEW';
   const portals = '-m comment --comment "kubernetes service portals"';
   const visible = '-m comment --comment "kubernetes externally-visible service portals"';
@@ -69,10 +100,10 @@ function filterTable(ports: readonly ServedPort[]): string[] {
   for (const { port, label, protocol, vip, targets } of ports) {
     if (targets.length > 0) continue;
     const comment = `-m comment --comment "${label} has no endpoints"`;
-    const reject = '-j REJECT --reject-with icmp-port-unreachable';
+    const reject = `-j REJECT --reject-with ${WORDS[family].unreachable}`;
     const to = `-m ${protocol} --dport`;
     rules.push(
-      `-A KUBE-SERVICES -d ${vip}/32 -p ${protocol} ${comment} ${to} ${port.port} ${reject}`,
+      `-A KUBE-SERVICES -d ${asHost(vip)} -p ${protocol} ${comment} ${to} ${port.port} ${reject}`,
     );
     if (port.nodePort === undefined) continue;
     const local = '-m addrtype --dst-type LOCAL';
@@ -84,11 +115,7 @@ function filterTable(ports: readonly ServedPort[]): string[] {
   return table('filter', ['INPUT', 'FORWARD', 'OUTPUT'], chains, rules);
 }
 
-function natTable(
-  ports: readonly ServedPort[],
-  node: Pick<NodePlan, 'podRange'>,
-  nodes: readonly Pick<NodePlan, 'podRange'>[],
-): string[] {
+function natTable(ports: readonly ServedPort[], ranges: PodRanges): string[] {
   const portals = '-m comment --comment "kubernetes service portals"';
   const postrouting = '-m comment --comment "kubernetes postrouting rules"';
   const served = ports.filter(({ targets }) => targets.length > 0);
@@ -105,11 +132,10 @@ function natTable(
   ];
   for (const one of served) {
     const to = `-m ${one.protocol} --dport ${one.port.port}`;
-    const from = `! -s ${node.podRange} -d ${one.vip}/32 -p ${one.protocol}`;
+    const destination = `-d ${asHost(one.vip)} -p ${one.protocol}`;
+    const from = `! -s ${ranges.own} ${destination}`;
     const comment = `-m comment --comment "${one.label} cluster IP"`;
-    rules.push(
-      `-A KUBE-SERVICES -d ${one.vip}/32 -p ${one.protocol} ${comment} ${to} -j ${one.chain}`,
-    );
+    rules.push(`-A KUBE-SERVICES ${destination} ${comment} ${to} -j ${one.chain}`);
     chains.push(one.chain);
     // Only this node's pods are known by address here (`--detect-local-mode=NodeCIDR`).
     rules.push(`-A ${one.chain} ${from} ${to} -j KUBE-MARK-MASQ`);
@@ -119,10 +145,10 @@ function natTable(
     rules.push(...nodePort(one));
   }
   rules.push(
-    '-A KUBE-SERVICES ! -d 127.0.0.0/8 -m comment --comment "kubernetes service nodeports; ' +
-      'NOTE: this must be the last rule in this chain" -m addrtype --dst-type LOCAL ' +
+    `-A KUBE-SERVICES ! -d ${WORDS[ranges.family].loopback} -m comment --comment ` +
+      '"kubernetes service nodeports; NOTE: this must be the last rule in this chain" -m addrtype --dst-type LOCAL ' +
       '-j KUBE-NODEPORTS',
-    ...leavingPods(node, nodes),
+    ...leavingPods(ranges),
   );
   chains.push('CNI-MASQ');
   return table('nat', ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'], chains, rules);
@@ -133,16 +159,16 @@ function balance({ chain, label, protocol, targets }: ServedPort, chains: string
   const choices: string[] = [];
   const endings: string[] = [];
   for (const [index, target] of targets.entries()) {
-    const end = chainName('KUBE-SEP-', label, protocol, target);
+    const end = chainName('KUBE-SEP-', label, protocol, target.text);
     const left = targets.length - index;
     const odds = `-m statistic --mode random --probability ${(1 / left).toFixed(10)}`;
-    const comment = `-m comment --comment "${label} -> ${target}"`;
+    const comment = `-m comment --comment "${label} -> ${target.text}"`;
     choices.push(`-A ${chain} ${comment} ${left > 1 ? `${odds} ` : ''}-j ${end}`);
     chains.push(end);
     const named = `-m comment --comment "${label}"`;
     endings.push(
-      `-A ${end} -s ${target.split(':')[0]}/32 ${named} -j KUBE-MARK-MASQ`,
-      `-A ${end} -p ${protocol} ${named} -m ${protocol} -j DNAT --to-destination ${target}`,
+      `-A ${end} -s ${asHost(target.address)} ${named} -j KUBE-MARK-MASQ`,
+      `-A ${end} -p ${protocol} ${named} -m ${protocol} -j DNAT --to-destination ${target.text}`,
     );
   }
   return [...choices, ...endings];
@@ -159,14 +185,11 @@ function nodePort({ port, label, service, protocol, chain, externalChain }: Serv
 }
 
 /** Pods leave under their node's address, as `ipMasq` of the CNI's ptp plugin has it. */
-function leavingPods(
-  node: Pick<NodePlan, 'podRange'>,
-  nodes: readonly Pick<NodePlan, 'podRange'>[],
-): string[] {
+function leavingPods({ own, all }: PodRanges): string[] {
   const comment = '-m comment --comment "pods that leave the cluster"';
   return [
-    `-A POSTROUTING -s ${node.podRange} ${comment} -j CNI-MASQ`,
-    ...nodes.map(({ podRange }) => `-A CNI-MASQ -d ${podRange} -j RETURN`),
+    `-A POSTROUTING -s ${own} ${comment} -j CNI-MASQ`,
+    ...all.map((podRange) => `-A CNI-MASQ -d ${podRange} -j RETURN`),
     '-A CNI-MASQ -j MASQUERADE --random-fully',
   ];
 }

@@ -2,36 +2,33 @@ import { nearest } from '../../topologies/nearest.ts';
 import { lookUpPod } from '../../topologies/pod-names.ts';
 import { parseRequestTarget, type RequestTarget } from '../../topologies/request-target.ts';
 import { namesOfService } from '../../topologies/service-names.ts';
-import { parseIpv4 } from '../../topologies/ipv4.ts';
+import { bracketed, canonicalIp, familyOf, type IpFamily } from '../../topologies/ip.ts';
 import { PlanError } from './errors.ts';
+import { addressesOf, addressOf, familiesOf, vipsOf, type Addressed } from './families.ts';
 import type { NodePlan, OutsidePlan, Plan, PodPlan, ServicePlan } from './plan.ts';
 
 /** What a word of a user names. */
 export type Party =
-  | {
+  | ({
       readonly kind: 'pod';
       readonly netns: string;
-      readonly address: string;
       readonly pod: PodPlan;
-    }
-  | {
+    } & Addressed)
+  | ({
       readonly kind: 'node';
       readonly netns: string;
-      readonly address: string;
       readonly node: NodePlan;
-    }
-  | {
+    } & Addressed)
+  | ({
       readonly kind: 'outside';
       readonly netns: string;
-      readonly address: string;
       readonly outside: OutsidePlan;
-    }
-  | {
+    } & Addressed)
+  | ({
       readonly kind: 'ztunnel';
       readonly netns: string;
-      readonly address: string;
       readonly node: NodePlan;
-    }
+    } & Addressed)
   | { readonly kind: 'fabric'; readonly netns: string };
 
 /**
@@ -69,10 +66,10 @@ export function findNode(plan: Plan, word: string): NodePlan {
  */
 export function findParty(plan: Plan, word: string): Party {
   const node = plan.nodes.find(({ name }) => name === word);
-  if (node) return { kind: 'node', netns: node.name, address: node.address, node };
+  if (node) return { kind: 'node', netns: node.name, ...addressedAs('address', node), node };
   if (word === 'outside') {
     const { outside } = plan;
-    return { kind: 'outside', netns: outside.netns, address: outside.address, outside };
+    return { kind: 'outside', netns: outside.netns, ...addressed(outside), outside };
   }
   if (word === 'fabric') return { kind: 'fabric', netns: 'fabric' };
   const ztunnel = plan.nodes.find(
@@ -83,11 +80,19 @@ export function findParty(plan: Plan, word: string): Party {
       word === ztunnelNetns,
   );
   if (ztunnel) {
-    const { ztunnelNetns: netns, ztunnelAddress: address } = ztunnel;
-    return { kind: 'ztunnel', netns, address, node: ztunnel };
+    const { ztunnelNetns: netns } = ztunnel;
+    return { kind: 'ztunnel', netns, ...addressedAs('ztunnelAddress', ztunnel), node: ztunnel };
   }
   const pod = findPodOrElse(plan, word);
-  return { kind: 'pod', netns: pod.netns, address: pod.address, pod };
+  return { kind: 'pod', netns: pod.netns, ...addressed(pod), pod };
+}
+
+function addressed({ address, secondAddress }: Addressed): Addressed {
+  return { address, ...(secondAddress === undefined ? {} : { secondAddress }) };
+}
+
+function addressedAs(key: 'address' | 'ztunnelAddress', node: NodePlan): Addressed {
+  return addressed({ address: node[key], secondAddress: node.second?.[key] });
 }
 
 /** As `findPod()`, but the message and the suggestion speak of every kind of name. */
@@ -133,11 +138,16 @@ export interface ResolvedTarget extends RequestTarget {
  * client's netns; nodes and the client outside have no cluster DNS, so they get the VIP.
  * @throws {PlanError} LAB_BAD_TARGET, LAB_UNKNOWN_POD, LAB_UNKNOWN_NODE, LAB_UNKNOWN_SERVICE.
  */
-export function resolveTarget(plan: Plan, to: string, from: Party): ResolvedTarget {
+export function resolveTarget(
+  plan: Plan,
+  to: string,
+  from: Party,
+  ipFamily?: IpFamily,
+): ResolvedTarget {
   const target = parseRequestTarget(to);
   if (typeof target === 'string') throw new PlanError('LAB_BAD_TARGET', to, target);
-  const { name, address } = endOf(plan, target, from);
-  const authority = `${name}:${target.port}`;
+  const { name, address } = endOf(plan, target, from, ipFamily);
+  const authority = `${bracketed(name)}:${target.port}`;
   const url = `${target.scheme}://${authority}${target.scheme === 'http' ? target.path : ''}`;
   return { ...target, ...(address === undefined ? {} : { address }), authority, url };
 }
@@ -146,34 +156,56 @@ function endOf(
   plan: Plan,
   { host }: RequestTarget,
   from: Party,
+  ipFamily: IpFamily | undefined,
 ): { readonly name: string; readonly address?: string } {
   const numeric = (address: string): { name: string; address: string } => {
     return { name: address, address };
   };
+  const of = (one: Addressed): { name: string; address: string } => {
+    const address = addressOf(one, ipFamily ?? familiesOf(plan)[0]!);
+    if (address !== undefined) return numeric(address);
+    throw new PlanError(
+      'LAB_BAD_TARGET',
+      host.kind,
+      `Cannot reach it by ${ipFamily}: the lab has none of it`,
+    );
+  };
   switch (host.kind) {
-    case 'address':
-      if (parseIpv4(host.address) !== undefined) return numeric(host.address);
-      throw new PlanError('LAB_BAD_TARGET', host.address, `Not an address "${host.address}"`);
+    case 'address': {
+      const address = canonicalIp(host.address);
+      const isWished = ipFamily === undefined || familyOf(host.address) === ipFamily;
+      if (address !== undefined && isWished) return numeric(address);
+      const wished = `Not an ${ipFamily === undefined ? '' : `${ipFamily} `}address`;
+      throw new PlanError('LAB_BAD_TARGET', host.address, `${wished} "${host.address}"`);
+    }
     case 'pod':
-      return numeric(findPod(plan, host.pod).address);
+      return of(findPod(plan, host.pod));
     case 'node':
-      return numeric(findNode(plan, host.node).address);
+      return of(addressedAs('address', findNode(plan, host.node)));
     case 'outside':
-      return numeric(plan.outside.address);
+      return of(plan.outside);
     case 'self':
-      if (from.kind !== 'fabric') return numeric(from.address);
+      if (from.kind !== 'fabric') return of(from);
       throw new PlanError('LAB_BAD_TARGET', 'self', 'Cannot use "self": the fabric has no address');
     case 'name': {
       const namespace = from.kind === 'pod' ? from.pod.namespace : undefined;
       const service = findService(plan, host.name, namespace);
       if (from.kind === 'pod') return { name: host.name };
-      if (service.vip !== undefined) return { name: host.name, address: service.vip };
-      const first = service.endpoints[0]?.address;
-      if (first !== undefined) return { name: host.name, address: first };
-      const message = `Cannot reach "${host.name}": the service has no address and no pods`;
+      const address = addressesOfService(service).find(
+        (one) => ipFamily === undefined || familyOf(one) === ipFamily,
+      );
+      if (address !== undefined) return { name: host.name, address };
+      const what = ipFamily === undefined ? 'address' : `${ipFamily} address`;
+      const message = `Cannot reach "${host.name}": the service has no ${what} and no such pods`;
       throw new PlanError('LAB_BAD_TARGET', host.name, message);
     }
   }
+}
+
+/** Its virtual addresses, or those of the pods of a headless one. */
+function addressesOfService(service: ServicePlan): readonly string[] {
+  const vips = vipsOf(service);
+  return vips.length > 0 ? vips : service.endpoints.flatMap(addressesOf);
 }
 
 function listOf(names: readonly string[]): string {

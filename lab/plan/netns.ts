@@ -1,7 +1,9 @@
 import type { CniName } from '../../topologies/cni.ts';
-import { DNS_SERVICE_IP, SERVICE_RANGE } from '../../topologies/ranges.ts';
-import { FABRIC_PREFIX, MESH_NAMESPACE, OUTSIDE_ADDRESS } from './addressing.ts';
-import { attachNode, attachPod, MTU_BYTES, podMtuBytes } from './cni.ts';
+import type { IpFamily } from '../../topologies/ip.ts';
+import { DNS_SERVICE_IPS, RANGES } from '../../topologies/ranges.ts';
+import { MESH_NAMESPACE, onFabric, OUTSIDE_ADDRESSES } from './addressing.ts';
+import { attachNode, attachPod, MTU_BYTES, onLink, podMtuBytes } from './cni.ts';
+import { nodeAddresses, nodeIn, type Addressed } from './families.ts';
 import { linkNames, macOf } from './hash.ts';
 import { renderKubeProxy } from './kube-proxy.ts';
 import type { NetnsPlan, NodePlan, PodPlan, RoutePlan, ServicePlan, VethPlan } from './plan.ts';
@@ -16,12 +18,12 @@ export interface Parts {
   readonly pods: readonly PodPlan[];
   readonly services: readonly ServicePlan[];
   readonly cni: CniName;
+  readonly ipFamilies: readonly IpFamily[];
 }
 
 /** A pod's netns as the node sees it: ztunnel's included, which is no pod of the plan. */
-interface PodNetns {
+interface PodNetns extends Addressed {
   readonly netns: string;
-  readonly address: string;
   readonly hostLink: string;
   readonly node: string;
 }
@@ -30,7 +32,7 @@ interface PodNetns {
 export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[] } {
   const { nodes, pods, cni } = parts;
   const ports = fabricPorts(nodes);
-  const netns: NetnsPlan[] = [fabric(ports.map(({ port }) => port)), outside(nodes)];
+  const netns: NetnsPlan[] = [fabric(ports.map(({ port }) => port)), outside(parts)];
   const links = ports.map(({ netns: end, port }) => veth('fabric', port, end, MTU_BYTES));
   const podMtu = podMtuBytes(cni);
   for (const node of nodes) {
@@ -38,14 +40,15 @@ export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[]
     const ztunnel: PodNetns = {
       netns: node.ztunnelNetns,
       address: node.ztunnelAddress,
+      ...(node.second === undefined ? {} : { secondAddress: node.second.ztunnelAddress }),
       hostLink: 'v-ztunnel',
       node: node.name,
     };
     netns.push(nodeNetns(node, [ztunnel, ...own], parts));
-    netns.push(podNetns(ztunnel, node, cni, MESH_NAMESPACE));
+    netns.push(podNetns(ztunnel, node, parts, MESH_NAMESPACE));
     links.push(veth(node.name, ztunnel.hostLink, ztunnel.netns, podMtu));
     for (const pod of own) {
-      netns.push(podNetns(pod, node, cni, pod.system ? undefined : pod.namespace));
+      netns.push(podNetns(pod, node, parts, pod.system ? undefined : pod.namespace));
       links.push(veth(node.name, pod.hostLink, pod.netns, podMtu));
     }
   }
@@ -81,71 +84,79 @@ function fabric(ports: readonly string[]): NetnsPlan {
   };
 }
 
-function outside(nodes: readonly NodePlan[]): NetnsPlan {
+function outside({ nodes, ipFamilies }: Parts): NetnsPlan {
   return {
     name: 'outside',
     role: 'outside',
-    sysctls: sysctlsOf('outside'),
+    sysctls: sysctlsOf('outside', ipFamilies),
     sysctlsIfPresent: sysctlsIfPresent('outside'),
     bridges: [],
-    addresses: [{ link: UPLINK, address: `${OUTSIDE_ADDRESS}/${FABRIC_PREFIX}` }],
+    addresses: ipFamilies.map((family) => {
+      return { link: UPLINK, address: onFabric(OUTSIDE_ADDRESSES[family]) };
+    }),
     routes: [],
     resolvConf: NO_RESOLVER,
-    hosts: hostsOfMachine(nodes),
+    hosts: hostsOfMachine(nodes, ipFamilies),
   };
 }
 
 function nodeNetns(
   node: NodePlan,
   own: readonly PodNetns[],
-  { nodes, services, cni }: Parts,
+  { nodes, services, cni, ipFamilies }: Parts,
 ): NetnsPlan {
   const others = nodes.filter(({ name }) => name !== node.name);
   const attached = attachNode(cni, node, own, others);
   const routes: RoutePlan[] = [
     ...attached.routesToNodes,
     // Routing comes before OUTPUT's DNAT, so without it the node could not reach a service.
-    { to: SERVICE_RANGE, link: UPLINK, scope: 'link', source: node.address },
+    ...ipFamilies.map((family): RoutePlan => {
+      const { address } = nodeIn(node, family)!;
+      return { to: RANGES[family].services, link: UPLINK, ...onLink(family), source: address };
+    }),
     ...attached.routesToPods,
   ];
+  const rules = (family: IpFamily): string | undefined =>
+    ipFamilies.includes(family) ? renderKubeProxy(family, services, node, nodes) : undefined;
+  const [restore, restoreIpv6] = [rules('IPv4'), rules('IPv6')];
   return {
     name: node.name,
     role: 'node',
     node: node.name,
-    sysctls: sysctlsOf('node'),
+    sysctls: sysctlsOf('node', ipFamilies),
     sysctlsIfPresent: sysctlsIfPresent('node', cni),
     bridges: attached.bridges,
     ...(attached.vxlans && { vxlans: attached.vxlans }),
     addresses: [
-      { link: UPLINK, address: `${node.address}/${FABRIC_PREFIX}` },
+      ...nodeAddresses(node).map(({ address }) => ({ link: UPLINK, address: onFabric(address) })),
       ...attached.addresses,
     ],
     routes,
     resolvConf: NO_RESOLVER,
-    hosts: hostsOfMachine(nodes),
-    restore: renderKubeProxy(services, node, nodes),
+    hosts: hostsOfMachine(nodes, ipFamilies),
+    ...(restore === undefined ? {} : { restore }),
+    ...(restoreIpv6 === undefined ? {} : { restoreIpv6 }),
   };
 }
 
 function podNetns(
   pod: PodNetns,
   node: NodePlan,
-  cni: CniName,
+  { cni, ipFamilies }: Parts,
   searchNamespace: string | undefined,
 ): NetnsPlan {
   const role = pod.netns === node.ztunnelNetns ? 'ztunnel' : 'pod';
+  const servers = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);
   return {
     name: pod.netns,
     role,
     node: node.name,
-    sysctls: sysctlsOf(role),
+    sysctls: sysctlsOf(role, ipFamilies),
     sysctlsIfPresent: sysctlsIfPresent(role),
     bridges: [],
-    ...attachPod(cni, node, pod.address),
+    ...attachPod(cni, node, pod),
     resolvConf:
-      searchNamespace === undefined
-        ? NO_RESOLVER
-        : resolvConfOfPod(searchNamespace, DNS_SERVICE_IP),
-    hosts: hostsOfPod(pod.netns, pod.address),
+      searchNamespace === undefined ? NO_RESOLVER : resolvConfOfPod(searchNamespace, servers),
+    hosts: hostsOfPod(pod.netns, pod, ipFamilies),
   };
 }

@@ -1,9 +1,11 @@
 import { ERAS, type Era } from '../../dataplane/redirect/era.ts';
 import { CNI_NAMES, type CniName } from '../../topologies/cni.ts';
 import { nearest } from '../../topologies/nearest.ts';
-import { DNS_SERVICE_IP } from '../../topologies/ranges.ts';
+import { familiesProblem } from '../../topologies/check-short-form.ts';
+import type { IpFamily } from '../../topologies/ip.ts';
+import { DNS_SERVICE_IPS } from '../../topologies/ranges.ts';
 import type { Topology } from '../../topologies/topology.ts';
-import { OUTSIDE_ADDRESS, planNodes } from './addressing.ts';
+import { OUTSIDE_ADDRESSES, planNodes } from './addressing.ts';
 import { PlanError } from './errors.ts';
 import { planNetns } from './netns.ts';
 import type { OutsidePlan, Plan } from './plan.ts';
@@ -28,25 +30,31 @@ export interface PlanOptions {
  *   LAB_UNKNOWN_CNI.
  */
 export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
-  const { objects } = topology;
+  const { objects, ipFamilies } = topology;
   const cni = options.cni === undefined ? topology.cni : cniOf(options.cni);
-  const nodes = planNodes(topology.nodes);
+  const era = options.era === undefined ? topology.era : eraOf(options.era);
+  const problem = familiesProblem({ era, cni, ipFamilies });
+  if (problem !== undefined) throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', problem);
+  const nodes = planNodes(topology.nodes, ipFamilies);
   const pods = planPods(objects, nodes);
-  const services = planServices(objects, pods, namedPortsOf(objects));
+  const services = planServices(objects, pods, { namedPorts: namedPortsOf(objects), ipFamilies });
+  const [dnsServiceIp, secondDnsServiceIp] = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);
   return {
     lab: options.lab ?? topology.name,
     topologyFile: topology.file,
-    era: options.era === undefined ? topology.era : eraOf(options.era),
+    era,
     dnsCapture: options.dnsCapture ?? topology.dnsCapture,
     cni,
     networkPolicy: topology.networkPolicy,
     clusterDomain: 'cluster.local',
     trustDomain: 'cluster.local',
-    dnsServiceIp: DNS_SERVICE_IP,
-    ...planNetns({ nodes, pods, services, cni }),
+    dnsServiceIp: dnsServiceIp!,
+    ...(secondDnsServiceIp === undefined ? {} : { secondDnsServiceIp }),
+    ...(ipFamilies.join() === 'IPv4' ? {} : { ipFamilies }),
+    ...planNetns({ nodes, pods, services, cni, ipFamilies }),
     nodes,
     pods,
-    outside: OUTSIDE,
+    outside: planOutside(ipFamilies),
     services,
     policies: topology.policies,
     objects,
@@ -56,15 +64,19 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
 }
 
 /** It serves too, so that requests that leave the cluster find somebody. */
-const OUTSIDE: OutsidePlan = {
-  netns: 'outside',
-  address: OUTSIDE_ADDRESS,
-  apps: [
-    { kind: 'http', port: 8080, version: 'v1' },
-    { kind: 'tcp-echo', port: 9000 },
-    { kind: 'udp-echo', port: 9000 },
-  ],
-};
+function planOutside(ipFamilies: readonly IpFamily[]): OutsidePlan {
+  const [address, secondAddress] = ipFamilies.map((family) => OUTSIDE_ADDRESSES[family]);
+  return {
+    netns: 'outside',
+    address: address!,
+    ...(secondAddress === undefined ? {} : { secondAddress }),
+    apps: [
+      { kind: 'http', port: 8080, version: 'v1' },
+      { kind: 'tcp-echo', port: 9000 },
+      { kind: 'udp-echo', port: 9000 },
+    ],
+  };
+}
 
 function eraOf(name: string): Era {
   const era = ERAS.find((one) => one === name);

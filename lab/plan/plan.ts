@@ -1,6 +1,12 @@
 import type { Era } from '../../dataplane/redirect/era.ts';
 import type { CniName, NetworkPolicyFlavour } from '../../topologies/cni.ts';
-import type { CaptureOptions, KubernetesObject, Scenario, StaticPolicy } from './inputs.ts';
+import type {
+  CaptureOptions,
+  IpFamily,
+  KubernetesObject,
+  Scenario,
+  StaticPolicy,
+} from './inputs.ts';
 
 /**
  * The second state of a world: every name, address, route, rule and process decided. Pure data,
@@ -18,6 +24,10 @@ export interface Plan {
   readonly trustDomain: 'cluster.local';
   /** Address pods have in /etc/resolv.conf: the VIP of the cluster DNS service. */
   readonly dnsServiceIp: string;
+  /** The same in the other family, in a lab of two. */
+  readonly secondDnsServiceIp?: string;
+  /** Families of the lab, the default one first; absent in a lab of IPv4 only. */
+  readonly ipFamilies?: readonly IpFamily[];
   readonly netns: readonly NetnsPlan[];
   readonly links: readonly VethPlan[];
   readonly nodes: readonly NodePlan[];
@@ -54,6 +64,8 @@ export interface NetnsPlan {
   readonly hosts?: string;
   /** `iptables-restore` input for this netns at start (kube-proxy rules on nodes); empty for none. */
   readonly restore?: string;
+  /** The same for `ip6tables-restore`. */
+  readonly restoreIpv6?: string;
 }
 
 export interface BridgePlan {
@@ -115,21 +127,30 @@ export interface EndpointPlan {
   readonly mac: string;
 }
 
-export interface NodePlan {
-  readonly name: string;
+/** What a node has in one family. */
+export interface NodeAddresses {
   readonly address: string;
   readonly podRange: string;
   /** Address of the node on every pod link (the pods' gateway). */
   readonly gateway: string;
+  readonly ztunnelAddress: string;
+}
+
+/** A node; its own addresses are those of the lab's first family. */
+export interface NodePlan extends NodeAddresses {
+  readonly name: string;
   /** Netns of this node's ztunnel pod. */
   readonly ztunnelNetns: string;
-  readonly ztunnelAddress: string;
+  /** Addresses of the other family, in a lab of two. */
+  readonly second?: NodeAddresses;
 }
 
 export interface OutsidePlan {
   readonly netns: 'outside';
   /** Its address on the fabric; it has no route to the pods' ranges. */
   readonly address: string;
+  /** Of the other family, in a lab of two. */
+  readonly secondAddress?: string;
   readonly apps: readonly AppPlan[];
 }
 
@@ -140,7 +161,10 @@ export interface PodPlan {
   readonly serviceAccount: string;
   readonly node: string;
   readonly netns: string;
+  /** Of the lab's first family. */
   readonly address: string;
+  /** Of the other family, in a lab of two. */
+  readonly secondAddress?: string;
   /** Host-side end of its veth, in the node's netns. */
   readonly hostLink: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -173,6 +197,10 @@ export interface ServicePlan {
   readonly hostname: string;
   /** Absent for a headless service. */
   readonly vip?: string;
+  /** Of the other family, for a service of two. */
+  readonly secondVip?: string;
+  /** Families of a service, that of `vip` first; absent in a lab of IPv4 only. */
+  readonly ipFamilies?: readonly IpFamily[];
   readonly ports: readonly ServicePortPlan[];
   readonly endpoints: readonly EndpointOfService[];
 }
@@ -189,7 +217,10 @@ export interface ServicePortPlan {
 export interface EndpointOfService {
   /** uid of the pod. */
   readonly pod: string;
+  /** Of the service's first family. */
   readonly address: string;
+  /** Of the other family, for a service of two. */
+  readonly secondAddress?: string;
   /** service port → target port on this pod. */
   readonly ports: Readonly<Record<number, number>>;
 }

@@ -1,10 +1,13 @@
-import { requestedAddress } from '../../topologies/check-addresses.ts';
+import { requestedAddresses } from '../../topologies/check-addresses.ts';
 import { DATAPLANE_MODE_LABEL } from '../../topologies/expand.ts';
 import { programOf } from '../../topologies/images.ts';
+import { familyOf } from '../../topologies/ip.ts';
 import type { Container, KubernetesObject, Pod, PodSpec } from '../../topologies/objects.ts';
 import { podNamesOf, templateHashOf } from '../../topologies/replica-names.ts';
 import { PodAddresses } from './addressing.ts';
+import { nodeAddresses } from './families.ts';
 import { linkNames, uidOf } from './hash.ts';
+import type { Addressed } from './families.ts';
 import type { AppPlan, NodePlan, PodPlan } from './plan.ts';
 
 /** A pod before it has a node: one object, or one replica of a Deployment. */
@@ -53,7 +56,7 @@ export function planPods(
       serviceAccount: spec.serviceAccountName ?? 'default',
       node: placedOn[index]!.name,
       netns: `${name}.${namespace}`,
-      address: addresses[index]!,
+      ...addresses[index]!,
       hostLink: links[index]!,
       labels,
       annotations,
@@ -168,13 +171,36 @@ function assignAddresses(
   drafts: readonly PodDraft[],
   placedOn: readonly NodePlan[],
   nodes: readonly NodePlan[],
+): Addressed[] {
+  const [first = [], second] = familyCount(nodes).map((index) =>
+    assignFamily(drafts, placedOn, nodes, index),
+  );
+  return first.map((address, index) =>
+    second === undefined ? { address } : { address, secondAddress: second[index]! },
+  );
+}
+
+function familyCount(nodes: readonly NodePlan[]): readonly (0 | 1)[] {
+  return nodes[0]?.second === undefined ? [0] : [0, 1];
+}
+
+/** Addresses of the nodes' first or second family. */
+function assignFamily(
+  drafts: readonly PodDraft[],
+  placedOn: readonly NodePlan[],
+  nodes: readonly NodePlan[],
+  which: 0 | 1,
 ): string[] {
-  const pools = new Map(nodes.map((node) => [node.name, new PodAddresses(node)]));
+  const inFamily = (node: NodePlan) => nodeAddresses(node)[which]!;
+  const pools = new Map(
+    nodes.map((node) => [node.name, new PodAddresses(node.name, inFamily(node))]),
+  );
+  const family = familyOf(inFamily(nodes[0]!).address);
   const nameOf = ({ pod }: PodDraft): string => `${pod.metadata.namespace}/${pod.metadata.name}`;
   const wishes = drafts.map((draft, index) => {
-    const address = requestedAddress(draft.pod);
-    if (address === undefined) return undefined;
-    return pools.get(placedOn[index]!.name)!.reserve(address, nameOf(draft));
+    const wished = requestedAddresses(draft.pod)?.find((one) => familyOf(one) === family);
+    if (wished === undefined) return undefined;
+    return pools.get(placedOn[index]!.name)!.reserve(wished, nameOf(draft));
   });
   return drafts.map(
     (draft, index) => wishes[index] ?? pools.get(placedOn[index]!.name)!.allocate(nameOf(draft)),

@@ -83,13 +83,21 @@ function configureNetns(netns: NetnsPlan): string[] {
     ]),
     ...(netns.vxlans ?? []).map((vxlan) => createOverlay(ip, vxlan)),
     ...links.map((link) => `${ip} link set ${link} up`),
-    ...netns.addresses.map(({ link, address }) => `${ip} addr add ${address} dev ${link}`),
+    ...netns.addresses.map(
+      ({ link, address }) =>
+        `${ip} addr add ${address} dev ${link}${isIpv6(address) ? ' nodad' : ''}`,
+    ),
     ...netns.routes.map((route) => `${ip} route add ${routeText(route)}`),
     ...(netns.vxlans ?? []).flatMap((vxlan) => peersOf(netns, vxlan)),
     ...fileOf(`/etc/netns/${netns.name}/resolv.conf`, netns.resolvConf),
     ...fileOf(`/etc/netns/${netns.name}/hosts`, netns.hosts),
-    ...restoreOf(netns),
+    ...restoreOf(netns, 'iptables-restore', netns.restore),
+    ...restoreOf(netns, 'ip6tables-restore', netns.restoreIpv6),
   ];
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':');
 }
 
 function createOverlay(
@@ -123,10 +131,9 @@ function fileOf(path: string, text: string | undefined): string[] {
   return [`mkdir -p ${directory}`, `cat > ${path} <<'EOF'`, ...text.trimEnd().split('\n'), 'EOF'];
 }
 
-function restoreOf(netns: NetnsPlan): string[] {
-  if (!netns.restore) return [];
-  const rules = netns.restore.trimEnd().split('\n');
-  return [`${inside(netns)} iptables-restore <<'EOF'`, ...rules, 'EOF'];
+function restoreOf(netns: NetnsPlan, program: string, restore: string | undefined): string[] {
+  if (!restore) return [];
+  return [`${inside(netns)} ${program} <<'EOF'`, ...restore.trimEnd().split('\n'), 'EOF'];
 }
 
 /** Built-in programs have no command of their own, so they appear as comments. */

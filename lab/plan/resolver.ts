@@ -1,5 +1,8 @@
 import { CLUSTER_DOMAIN } from '../../topologies/service-names.ts';
-import { OUTSIDE_ADDRESS } from './addressing.ts';
+import type { IpFamily } from '../../topologies/ip.ts';
+import { OUTSIDE_ADDRESSES } from './addressing.ts';
+import { addressesOf, nodeAddresses, type Addressed } from './families.ts';
+import type { NodePlan } from './plan.ts';
 
 /**
  * resolv.conf of nodes, of the client outside and of the cluster's DNS: without a server glibc asks
@@ -8,11 +11,11 @@ import { OUTSIDE_ADDRESS } from './addressing.ts';
 export const NO_RESOLVER = '# no name server here\n';
 
 /** resolv.conf as kubelet writes it for `dnsPolicy: ClusterFirst`. */
-export function resolvConfOfPod(namespace: string, server: string): string {
+export function resolvConfOfPod(namespace: string, servers: readonly string[]): string {
   const svc = `svc.${CLUSTER_DOMAIN}`;
   return [
     `search ${namespace}.${svc} ${svc} ${CLUSTER_DOMAIN}`,
-    `nameserver ${server}`,
+    ...servers.map((server) => `nameserver ${server}`),
     'options ndots:5',
     '',
   ].join('\n');
@@ -21,15 +24,23 @@ export function resolvConfOfPod(namespace: string, server: string): string {
 const LOCALHOST = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
 
 /** hosts file of a pod as kubelet writes it, with `outside` as an alias of its own. */
-export function hostsOfPod(netns: string, address: string): string {
+export function hostsOfPod(netns: string, pod: Addressed, ipFamilies: readonly IpFamily[]): string {
   const hostname = netns.split('.')[0]!;
-  return [...LOCALHOST, `${address}\t${hostname}`, `${OUTSIDE_ADDRESS}\toutside`, ''].join('\n');
+  const own = addressesOf(pod).map((address) => `${address}\t${hostname}`);
+  return [...LOCALHOST, ...own, ...outsideLines(ipFamilies), ''].join('\n');
 }
 
 /** hosts file of a node or of the client outside: all machines on the fabric by name. */
 export function hostsOfMachine(
-  nodes: readonly { readonly name: string; readonly address: string }[],
+  nodes: readonly NodePlan[],
+  ipFamilies: readonly IpFamily[],
 ): string {
-  const machines = nodes.map(({ name, address }) => `${address}\t${name}`);
-  return [...LOCALHOST, ...machines, `${OUTSIDE_ADDRESS}\toutside`, ''].join('\n');
+  const machines = nodes.flatMap((node) =>
+    nodeAddresses(node).map(({ address }) => `${address}\t${node.name}`),
+  );
+  return [...LOCALHOST, ...machines, ...outsideLines(ipFamilies), ''].join('\n');
+}
+
+function outsideLines(ipFamilies: readonly IpFamily[]): readonly string[] {
+  return ipFamilies.map((family) => `${OUTSIDE_ADDRESSES[family]}\toutside`);
 }

@@ -1,6 +1,7 @@
 import { Document, Scalar, YAMLSeq } from 'yaml';
 import { MESH_NAMESPACE } from './addressing.ts';
 import { POLICIES_ANNOTATION } from '../../topologies/expand.ts';
+import { addressesOf, nodeAddresses, vipsOf } from './families.ts';
 import type { Plan, PodPlan, ServicePlan } from './plan.ts';
 
 const CLUSTER = 'Kubernetes';
@@ -37,7 +38,7 @@ function podWorkload(plan: Plan, pod: PodPlan, isEnrolled: boolean): Record<stri
     namespace: pod.namespace,
     serviceAccount: pod.serviceAccount,
     trustDomain: plan.trustDomain,
-    workloadIps: [pod.address],
+    workloadIps: addressesOf(pod),
     protocol: isEnrolled ? 'HBONE' : 'TCP',
     networkMode: 'Standard',
     network: '',
@@ -61,7 +62,7 @@ function ztunnelWorkload(plan: Plan, node: Plan['nodes'][number]): Record<string
     namespace: MESH_NAMESPACE,
     serviceAccount: 'ztunnel',
     trustDomain: plan.trustDomain,
-    workloadIps: [node.ztunnelAddress],
+    workloadIps: nodeAddresses(node).map(({ ztunnelAddress }) => ztunnelAddress),
     protocol: 'TCP',
     networkMode: 'Standard',
     network: '',
@@ -110,10 +111,15 @@ function serviceEntry(service: ServicePlan): Record<string, unknown> {
     name: service.name,
     namespace: service.namespace,
     hostname: service.hostname,
-    vips: service.vip === undefined ? [] : [`/${service.vip}`],
+    vips: vipsOf(service).map((vip) => `/${vip}`),
     ports: new Map(ports),
-    ipFamilies: 'IPv4',
+    ipFamilies: familiesText(service),
   };
+}
+
+function familiesText({ ipFamilies = ['IPv4'] }: ServicePlan): 'IPv4' | 'IPv6' | 'Dual' {
+  const [only = 'IPv4', ...others] = ipFamilies;
+  return others.length > 0 ? 'Dual' : only;
 }
 
 /** Data-carrying enums go out as YAML tags, the only form serde_yaml reads. */

@@ -1,4 +1,5 @@
 import type { CniName } from '../../topologies/cni.ts';
+import type { IpFamily } from '../../topologies/ip.ts';
 import type { NetnsRole } from './plan.ts';
 
 /**
@@ -6,7 +7,11 @@ import type { NetnsRole } from './plan.ts';
  * settings of the machine on some kernels (`net.core.devconf_inherit_init_net`), so each is set.
  * The order counts: `ip_forward` resets others, `all` overwrites what existing links have.
  */
-export function sysctlsOf(role: NetnsRole): Readonly<Record<string, string>> {
+export function sysctlsOf(
+  role: NetnsRole,
+  ipFamilies: readonly IpFamily[] = ['IPv4'],
+): Readonly<Record<string, string>> {
+  const isIpv6 = role !== 'fabric' && ipFamilies.includes('IPv6');
   const isRouter = role === 'node';
   const perLink: readonly (readonly [string, string])[] = [
     // Spoofed sources and asymmetric paths must not be dropped by the kernel on some machines.
@@ -28,10 +33,10 @@ export function sysctlsOf(role: NetnsRole): Readonly<Record<string, string>> {
   return Object.fromEntries([
     ['net.ipv4.ip_forward', isRouter ? '1' : '0'],
     ...links,
-    // The lab is IPv4: links made from now on have no IPv6, so captures hold no neighbour
+    // A lab of IPv4: links made from now on have no IPv6, so captures hold no neighbour
     // discovery. Loopback keeps ::1, and sockets on [::] take IPv4.
     ['net.ipv6.conf.all.disable_ipv6', '0'],
-    ['net.ipv6.conf.default.disable_ipv6', '1'],
+    ['net.ipv6.conf.default.disable_ipv6', isIpv6 ? '0' : '1'],
     ['net.ipv6.conf.lo.disable_ipv6', '0'],
     ['net.ipv6.bindv6only', '0'],
     // Above the node ports, so that no client's own port is taken for a service.
@@ -42,7 +47,32 @@ export function sysctlsOf(role: NetnsRole): Readonly<Record<string, string>> {
     ['net.ipv4.ip_default_ttl', '64'],
     ['net.ipv4.tcp_fwmark_accept', '0'],
     ['net.ipv4.fwmark_reflect', '0'],
+    ...(isIpv6 ? ipv6Settings(isRouter) : []),
   ]);
+}
+
+function ipv6Settings(isRouter: boolean): readonly (readonly [string, string])[] {
+  const perLink: readonly (readonly [string, string])[] = [
+    ['forwarding', isRouter ? '1' : '0'],
+    // The plan decides who has which address: links work at once, and nobody is asked for routes.
+    ['accept_dad', '0'],
+    ['dad_transmits', '0'],
+    ['accept_ra', '0'],
+    ['autoconf', '0'],
+    ['router_solicitations', '0'],
+    ['accept_redirects', '0'],
+    ['use_tempaddr', '0'],
+  ];
+  const links = ['all', 'default'].flatMap((link) =>
+    perLink.map(([key, value]): [string, string] => [`net.ipv6.conf.${link}.${key}`, value]),
+  );
+  return [
+    ...links,
+    // Link-local addresses follow from the MAC, which the plan has decided.
+    ['net.ipv6.conf.default.addr_gen_mode', '0'],
+    ['net.ipv6.ip_nonlocal_bind', '0'],
+    ['net.ipv6.fwmark_reflect', '0'],
+  ];
 }
 
 /** The same for keys that exist only with a module loaded. */

@@ -6,7 +6,13 @@ import t from 'tap';
 import { renderJsonSchema } from '../../topologies/json-schema.ts';
 import { formatFault, TopologyError } from '../../topologies/errors.ts';
 import { programOf, repositoryOf } from '../../topologies/images.ts';
-import { overlaps, parseCidr, parseIpv4 } from '../../topologies/ipv4.ts';
+import {
+  canonicalIp,
+  formatIp,
+  parseIp,
+  parseIpRange,
+  rangesOverlap,
+} from '../../topologies/ip.ts';
 import { parseLegNotation } from '../../topologies/leg-notation.ts';
 import { loadTopology, parseTopology } from '../../topologies/load.ts';
 import { nearest } from '../../topologies/nearest.ts';
@@ -134,7 +140,7 @@ const FAULTS: readonly (readonly [string, string, readonly string[]])[] = [
   [
     'bad CIDR',
     BASE.replace('[node1, node2]', '[node1, { name: node2, podRange: 10.0.0.1/24 }]'),
-    ['t.yaml:2:41: Not an IPv4 CIDR: "10.0.0.1/24"'],
+    ['t.yaml:2:41: Not an IP range: "10.0.0.1/24"'],
   ],
   [
     'bad port',
@@ -638,15 +644,41 @@ t.test('parseRequestTarget() and parseLegNotation() read what people write', asy
   t.equal(parseLegNotation('a -> b'), undefined);
 });
 
-t.test('parseCidr(), parseIpv4() and overlaps() agree with the field', async (t) => {
-  t.equal(parseIpv4('1.2.3.4'), 0x01020304);
-  t.equal(parseIpv4('255.255.255.255'), 2 ** 32 - 1);
-  for (const bad of ['1.2.3', '256.1.1.1', '01.2.3.4', '1.2.3.4.5', '']) {
-    t.equal(parseIpv4(bad), undefined, bad);
+t.test('parseIp(), parseIpRange() and rangesOverlap() agree with the field', async (t) => {
+  t.same(parseIp('1.2.3.4'), { family: 'IPv4', value: 0x01020304n });
+  t.same(parseIp('255.255.255.255'), { family: 'IPv4', value: 2n ** 32n - 1n });
+  t.same(parseIp('fd00::1:2'), { family: 'IPv6', value: (0xfdn << 120n) + 0x10002n });
+  t.same(parseIp('::ffff:1.2.3.4')?.value, 0xffff01020304n);
+  for (const bad of ['1.2.3', '256.1.1.1', '01.2.3.4', '1.2.3.4.5', '', '1::2::3', 'fe80::1%lo']) {
+    t.equal(parseIp(bad), undefined, bad);
   }
-  t.equal(parseCidr('10.0.0.1/24'), undefined, 'host bits are set');
-  t.ok(overlaps(parseCidr('10.0.0.0/8')!, parseCidr('10.255.255.0/24')!));
-  t.notOk(overlaps(parseCidr('10.0.0.0/24')!, parseCidr('10.0.1.0/24')!));
+  for (const [text, canonical] of [
+    ['FD00:0010:0096:0:0:0:0:A', 'fd00:10:96::a'],
+    ['::', '::'],
+    ['0:0:0:0:0:0:0:1', '::1'],
+    ['1:0:0:2:0:0:0:3', '1:0:0:2::3'],
+    ['1:0:0:2:3:0:0:4', '1::2:3:0:0:4'],
+    ['1:0:2:3:4:5:6:7', '1:0:2:3:4:5:6:7'],
+  ] as const) {
+    t.equal(canonicalIp(text), canonical, text);
+  }
+  fc.assert(
+    fc.property(fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }), (value) => {
+      const text = formatIp('IPv6', value);
+      return parseIp(text)?.value === value && canonicalIp(text) === text;
+    }),
+  );
+  t.equal(parseIpRange('10.0.0.1/24'), undefined, 'host bits are set');
+  t.equal(parseIpRange('fd00::1/64'), undefined, 'host bits are set');
+  for (const bad of ['10.0.0.0/33', 'fd00::/129', 'fd00::', 'fd00::/064', '/8']) {
+    t.equal(parseIpRange(bad), undefined, bad);
+  }
+  const overlap = (a: string, b: string): boolean =>
+    rangesOverlap(parseIpRange(a)!, parseIpRange(b)!);
+  t.ok(overlap('10.0.0.0/8', '10.255.255.0/24'));
+  t.notOk(overlap('10.0.0.0/24', '10.0.1.0/24'));
+  t.ok(overlap('fd00::/56', 'fd00:0:0:ff::/64'));
+  t.notOk(overlap('0.0.0.0/0', '::/0'), 'families have nothing in common');
 });
 
 t.test('parseTopology() answers damaged text with typed errors only', async (t) => {
