@@ -9,6 +9,7 @@ import { addExec } from './exec.ts';
 import { describeError, EXIT, exitCodeFor } from './exit.ts';
 import { addGc } from './gc.ts';
 import { abortOnSignal, toleratePipes } from './interrupt.ts';
+import { addMutate } from './mutate.ts';
 import { addPlan } from './plan.ts';
 import { addProve } from './prove.ts';
 import { addRules } from './rules.ts';
@@ -30,6 +31,7 @@ const VERBS = [
   addTrace,
   addProve,
   addClaims,
+  addMutate,
   addDoctor,
   addGc,
 ];

@@ -3,12 +3,14 @@
  *
  *     app-host serve <plan.json>                        ordered over the message channel
  *     app-host client tcp|udp <host> <port> <canary> <timeout ms>    one exchange, JSON on stdout
+ *     app-host client dns-udp|dns-tcp <server> <port> <name> <timeout ms>  one question
  */
 import { readFileSync } from 'node:fs';
 import { closeNetns, openNetns } from '../../dataplane/kernel/netns.ts';
 import { raiseFileLimit, realtimeNs, setProcessName } from '../../dataplane/kernel/process.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { AppHostOrder, AppHostReport, AppPod } from './app-messages.ts';
+import { runDnsClient } from './apps/dns-client.ts';
 import { runEchoClient } from './apps/echo-client.ts';
 import type { AppContext, RunningApp } from './apps/context.ts';
 import { buildZone, type Zone } from './apps/dns-zone.ts';
@@ -18,6 +20,7 @@ import { netnsPath } from './paths.ts';
 
 const [mode, ...args] = process.argv.slice(2);
 if (mode === 'serve') serve(args[0] ?? '');
+else if (mode === 'client' && args[0]?.startsWith('dns-')) await runDnsClient(args);
 else if (mode === 'client') await runEchoClient(args);
 else throw new Error(`Cannot run "${mode ?? ''}": serve or client is wanted`);
 

@@ -1,0 +1,160 @@
+import { LabError } from '../world/errors.ts';
+import type { Lab } from '../world/lab.ts';
+import type { Mutation } from './mutation.ts';
+import { differencesOf, type PlaceState, readPlace } from './place-state.ts';
+import { changesOf, type Probe, type ProbeResult } from './probes.ts';
+import { knownReason } from './reasons.ts';
+import { runProbes } from './run-probes.ts';
+
+/** What one probe came to under a mutation, in words. */
+export interface Breakage {
+  readonly probe: string;
+  readonly title: string;
+  readonly seen: readonly string[];
+}
+
+/** One row of the table: what a rule protects. */
+export interface MutationResult {
+  readonly id: string;
+  readonly kind: Mutation['kind'];
+  readonly where: string;
+  readonly text: string;
+  readonly change: string;
+  readonly why?: string;
+  readonly places: readonly string[];
+  readonly breaks: readonly Breakage[];
+  /** Why nothing was seen, where nothing was and the reason is known. */
+  readonly reason?: string;
+}
+
+export interface MutationRunOptions {
+  readonly probes: readonly Probe[];
+  readonly states: readonly PlaceState[];
+  readonly signal?: AbortSignal;
+  readonly onResult?: (result: MutationResult, index: number) => void | Promise<void>;
+}
+
+const TIMEOUT_MS = 2_500;
+/** A probe that seems broken gets another chance, and more time. */
+const PATIENCE_MS = 5_000;
+
+/** What every probe comes to with nothing changed; two runs must agree. @throws LabError LAB_NOT_READY */
+export async function readBaseline(
+  lab: Lab,
+  probes: readonly Probe[],
+): Promise<readonly ProbeResult[]> {
+  let before = await runProbes(lab, probes, PATIENCE_MS);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const again = await runProbes(lab, probes, PATIENCE_MS);
+    if (again.every((result, at) => changesOf(before[at] as ProbeResult, result).length === 0)) {
+      return again;
+    }
+    before = again;
+  }
+  throw new LabError(
+    'LAB_NOT_READY',
+    'Cannot mutate rules: the probes come to something else each time, with nothing changed',
+  );
+}
+
+/**
+ * Applies each mutation to a running lab, makes the probes, restores, and makes sure that rules,
+ * routes and sets are as before and that what was broken works again.
+ * @throws LabError LAB_STUCK when a place cannot be restored
+ */
+export async function runMutations(
+  lab: Lab,
+  mutations: readonly Mutation[],
+  baseline: readonly ProbeResult[],
+  options: MutationRunOptions,
+): Promise<readonly MutationResult[]> {
+  const results: MutationResult[] = [];
+  for (const [index, mutation] of mutations.entries()) {
+    options.signal?.throwIfAborted();
+    const breaks = await tryMutation(lab, mutation, baseline, options);
+    const { id, kind, where, text, change, why, places } = mutation;
+    const reason = breaks.length === 0 ? knownReason(mutation) : undefined;
+    const result: MutationResult = {
+      ...{ id, kind, where, text, change, places, breaks },
+      ...(why === undefined ? {} : { why }),
+      ...(reason === undefined ? {} : { reason }),
+    };
+    results.push(result);
+    await options.onResult?.(result, index);
+  }
+  return results;
+}
+
+async function tryMutation(
+  lab: Lab,
+  mutation: Mutation,
+  baseline: readonly ProbeResult[],
+  options: MutationRunOptions,
+): Promise<readonly Breakage[]> {
+  let breaks: readonly Breakage[] = [];
+  try {
+    await mutation.apply(lab);
+    breaks = await findBreaks(lab, options.probes, baseline);
+  } finally {
+    await mutation.restore(lab);
+  }
+  await requireRestored(lab, mutation, options.states);
+  if (breaks.length > 0) await requireRecovered(lab, mutation, breaks, baseline, options.probes);
+  return breaks;
+}
+
+async function findBreaks(
+  lab: Lab,
+  probes: readonly Probe[],
+  baseline: readonly ProbeResult[],
+): Promise<readonly Breakage[]> {
+  const first = compare(probes, baseline, await runProbes(lab, probes, TIMEOUT_MS));
+  if (first.length === 0) return [];
+  const suspects = probes.filter(({ name }) => first.some(({ probe }) => probe === name));
+  return compare(suspects, baseline, await runProbes(lab, suspects, PATIENCE_MS));
+}
+
+function compare(
+  probes: readonly Probe[],
+  baseline: readonly ProbeResult[],
+  results: readonly ProbeResult[],
+): readonly Breakage[] {
+  return probes.flatMap(({ name, title }) => {
+    const before = baseline.find((result) => result.name === name);
+    const after = results.find((result) => result.name === name);
+    const seen = before && after ? changesOf(before, after) : ['not made'];
+    return seen.length === 0 ? [] : [{ probe: name, title, seen }];
+  });
+}
+
+async function requireRestored(
+  lab: Lab,
+  { id, places }: Mutation,
+  states: readonly PlaceState[],
+): Promise<void> {
+  const faults = await Promise.all(
+    states
+      .filter(({ place }) => places.includes(place))
+      .map(async (before) => differencesOf(before, await readPlace(lab, before.place))),
+  );
+  if (faults.flat().length === 0) return;
+  const where = faults.flat().join(', ');
+  throw new LabError('LAB_STUCK', `Cannot restore "${id}": other than before are ${where}`);
+}
+
+async function requireRecovered(
+  lab: Lab,
+  { id }: Mutation,
+  breaks: readonly Breakage[],
+  baseline: readonly ProbeResult[],
+  probes: readonly Probe[],
+): Promise<void> {
+  const broken = probes.filter(({ name }) => breaks.some(({ probe }) => probe === name));
+  let left: readonly Breakage[] = [];
+  for (let attempt = 0; attempt < 3; attempt++) {
+    left = compare(broken, baseline, await runProbes(lab, broken, PATIENCE_MS));
+    if (left.length === 0) return;
+  }
+  const names = left.map(({ probe, seen }) => `${probe} (${seen.join('; ')})`).join(', ');
+  throw new LabError('LAB_STUCK', `Cannot go on after "${id}" was restored: still broken ${names}`);
+}

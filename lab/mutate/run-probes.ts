@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
+import { runProgram } from '../hosts/run.ts';
+import { renewTunnels } from '../run/renew-tunnels.ts';
+import type { Lab, RequestReport } from '../world/lab.ts';
+import { labPaths } from '../world/paths.ts';
+import { programArgv } from '../world/programs.ts';
+import { type Probe, type ProbeResult, wayOf } from './probes.ts';
+
+/** ztunnel writes a leg when it has closed; a busy machine closes late. */
+const LEGS_QUIET_MS = 150;
+
+interface Raw {
+  readonly probe: Probe;
+  readonly outcome: string;
+  readonly local?: string;
+  readonly seen?: string;
+}
+
+/** Makes all probes at once, over new tunnels, and says what each came to. */
+export async function runProbes(
+  lab: Lab,
+  probes: readonly Probe[],
+  timeoutMs: number,
+): Promise<readonly ProbeResult[]> {
+  await renewTunnels(lab);
+  const file = labPaths(lab.name).legs;
+  const before = (await readFile(file, 'utf8').catch(() => '')).length;
+  const raw = await Promise.all(probes.map((probe) => runProbe(lab, probe, timeoutMs)));
+  await sleep(LEGS_QUIET_MS);
+  const text = (await readFile(file, 'utf8').catch(() => '')).slice(before);
+  const legs = text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as LegRecord);
+  return raw.map(({ probe, outcome, local, seen }) => ({
+    name: probe.name,
+    outcome,
+    ...(seen === undefined ? {} : { source: seen.replace(/:\d+$/, '') }),
+    way: wayOf(legs, local, seen),
+  }));
+}
+
+async function runProbe(lab: Lab, probe: Probe, timeoutMs: number): Promise<Raw> {
+  if (probe.dns !== undefined) return askName(lab, probe, timeoutMs);
+  const { from, to, name } = probe;
+  const report = await lab.request({ from, to, count: 1 }, { name, timeoutMs });
+  const { local, sourceSeenByApp: seen } = report;
+  return {
+    probe,
+    outcome: outcomeOf(report),
+    ...(local === undefined ? {} : { local }),
+    ...(seen === undefined ? {} : { seen }),
+  };
+}
+
+/** What a person at curl would see. */
+function outcomeOf({ outcome, status, exitCode, protocol }: RequestReport): string {
+  if (protocol !== 'http') return outcome === 'ok' ? 'echoed' : `no echo (${outcome})`;
+  if (outcome === 'ok') return String(status ?? 'no status');
+  return `curl ${exitCode ?? '?'} (${outcome})`;
+}
+
+async function askName(lab: Lab, probe: Probe, timeoutMs: number): Promise<Raw> {
+  const [server = '', name = ''] = probe.to.split(' ');
+  const client = ['client', probe.dns ?? '', server, '53', name, String(timeoutMs)];
+  const [file = '', ...args] = lab.execArgv(probe.from, [...programArgv('app-host'), ...client]);
+  const done = await runProgram([file, ...args], { timeoutMs: timeoutMs + 10_000 });
+  const line = done.stdout.trim().split('\n').at(-1) ?? '';
+  if (!line.startsWith('{')) return { probe, outcome: `no client (exit ${done.exitCode})` };
+  const { outcome, body, error } = JSON.parse(line) as Record<string, string>;
+  return { probe, outcome: outcome === 'ok' ? `answered ${body}` : `no answer (${error})` };
+}
