@@ -1,20 +1,26 @@
 import type { AddressSet } from '../redirect/rule.ts';
 import { SavedRulesError } from '../redirect/errors.ts';
 import { tokenise } from '../redirect/tokenise.ts';
+import {
+  asNftSet,
+  createNftSet,
+  destroyNftSet,
+  listNftMembers,
+  removeNftMembers,
+  upsertNftMembers,
+} from './nft-set.ts';
 import { DEFAULT_PROGRAMS, runProgram } from './programs.ts';
 import type { RulesPlace } from './rules-in-netns.ts';
-
-/** One member of a set with the uid of the pod it is there for. */
-export interface SetMember {
-  readonly address: string;
-  readonly uid: string;
-}
+import type { SetMember } from './set-member.ts';
 
 /**
- * Makes the set exist (hash:ip with comments) and be empty, as at the start of Istio's agent.
+ * Makes the set exist (an ipset hash:ip with comments, or a set of nftables) and be empty, as at the
+ * start of Istio's agent.
  * @throws {ProgramError} when a set of another type has the name
  */
 export async function createSet(place: RulesPlace, set: AddressSet): Promise<void> {
+  const nft = asNftSet(set);
+  if (nft !== undefined) return createNftSet(place, nft);
   const family = set.family === 'ipv4' ? 'inet' : 'inet6';
   await ipset(place, [
     `create ${set.name} hash:ip family ${family} comment -exist`,
@@ -29,6 +35,8 @@ export async function upsertMembers(
   members: readonly SetMember[],
 ): Promise<void> {
   if (members.length === 0) return;
+  const nft = asNftSet(set);
+  if (nft !== undefined) return upsertNftMembers(place, nft, members);
   await ipset(
     place,
     members.map(({ address, uid }) => `add ${set.name} ${address} comment "${uid}" -exist`),
@@ -46,6 +54,8 @@ export async function removeMembers(
     present.some((other) => other.address === member.address && other.uid === member.uid),
   );
   if (own.length === 0) return;
+  const nft = asNftSet(set);
+  if (nft !== undefined) return removeNftMembers(place, nft, own);
   await ipset(
     place,
     own.map(({ address }) => `del ${set.name} ${address} -exist`),
@@ -60,12 +70,21 @@ export async function listMembers(
   place: RulesPlace,
   set: AddressSet,
 ): Promise<readonly SetMember[]> {
+  const nft = asNftSet(set);
+  if (nft !== undefined) return listNftMembers(place, nft);
   const program = (place.programs ?? DEFAULT_PROGRAMS).ipset;
-  const text = await runProgram([program, 'save', set.name], place);
+  return parseSetMembers(set.name, await runProgram([program, 'save', set.name], place));
+}
+
+/**
+ * Members out of the text of `ipset save <name>`.
+ * @throws {SavedRulesError} when it is something else
+ */
+export function parseSetMembers(setName: string, text: string): readonly SetMember[] {
   return text.split('\n').flatMap((line, index) => {
     const [verb, name, address, ...rest] = tokenise(line, index + 1).map((token) => token.text);
     if (verb !== 'add') return [];
-    if (name !== set.name || address === undefined) {
+    if (name !== setName || address === undefined) {
       throw new SavedRulesError(index + 1, 1, 'no line of ipset save');
     }
     const at = rest.indexOf('comment');
@@ -73,8 +92,10 @@ export async function listMembers(
   });
 }
 
-/** Ends the set; fails while a rule still names it. */
+/** Ends the set; an ipset must not be named by any rule still. */
 export async function destroySet(place: RulesPlace, set: AddressSet): Promise<void> {
+  const nft = asNftSet(set);
+  if (nft !== undefined) return destroyNftSet(place, nft);
   await ipset(place, [`destroy ${set.name}`]);
 }
 

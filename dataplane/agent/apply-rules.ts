@@ -2,25 +2,14 @@ import { findDrift, ourChains } from '../redirect/diff.ts';
 import { renderRestore } from '../redirect/render.ts';
 import type { Family, FamilyRules, RuleSet } from '../redirect/rule.ts';
 import type { SavedRules } from '../redirect/saved.ts';
+import { applyNft, removeNft } from './apply-nft.ts';
+import type { ApplyOptions, ApplyResult } from './apply-options.ts';
 import { deleteRulesText } from './delete-rules.ts';
 import { RulesMismatchError } from './errors.ts';
 import { addGuardrails, hasGuardrails, removeGuardrails } from './guardrails.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { ensureRouting, removeRouting } from './policy-routing.ts';
 import { readRules, restoreRules } from './rules-in-netns.ts';
-import type { RulesPlace } from './rules-in-netns.ts';
-
-/** Moments of a change, told in this order (those that happen) for logs and tests. */
-export type ApplyStep =
-  'guardrails-up' | 'deleted' | 'applied' | 'guardrails-down' | 'routing-added' | 'routing-removed';
-
-export interface ApplyOptions extends RulesPlace {
-  /** Block the netns while rules are swapped; right in pods, never on a node. */
-  readonly guardrails: boolean;
-  readonly observe?: (step: ApplyStep, family: Family) => void | Promise<void>;
-}
-
-/** `applied`: nothing of ours was there; `repaired`: something of ours was there, and wrong. */
-export type ApplyResult = 'unchanged' | 'applied' | 'repaired';
 
 /**
  * Makes a netns have exactly these rules and routes of ours (rules of others stay), and reads them
@@ -31,7 +20,9 @@ export type ApplyResult = 'unchanged' | 'applied' | 'repaired';
  */
 export async function applyRules(rules: RuleSet, options: ApplyOptions): Promise<ApplyResult> {
   const results: ApplyResult[] = [];
+  if (rules.nft !== undefined) results.push(await applyNft(rules.nft, options));
   for (const family of rules.families) results.push(await applyFamily(family, options));
+  if (await dropLeftovers(rules, options)) results.push('repaired');
   const isRouted = ensureRouting(options.netns, rules.routing);
   if (isRouted) await options.observe?.('routing-added', 'ipv4');
   if (results.includes('repaired')) return 'repaired';
@@ -50,14 +41,28 @@ export async function removeRules(
   rules: RuleSet,
   options: Omit<ApplyOptions, 'guardrails'>,
 ): Promise<boolean> {
-  let isChanged = false;
+  let isChanged = rules.nft !== undefined && (await removeNft(options));
   for (const { family } of rules.families) {
     const saved = await readRules(options, family);
     isChanged = (await deleteFamily(saved, family, options)) || isChanged;
   }
+  isChanged = (await dropLeftovers(rules, options)) || isChanged;
   const wasRouted = removeRouting(options.netns, rules.routing);
   if (wasRouted) await options.observe?.('routing-removed', 'ipv4');
   return isChanged || wasRouted;
+}
+
+/** What other eras and backends left goes after our rules have come: no packet finds a gap. */
+async function dropLeftovers(
+  rules: RuleSet,
+  options: Omit<ApplyOptions, 'guardrails'>,
+): Promise<boolean> {
+  const backend = options.programs?.backend;
+  if (rules.nft === undefined && backend === undefined) return false;
+  const own = rules.nft === undefined ? (`iptables-${backend ?? 'nft'}` as const) : 'nftables';
+  const wasThere = await removeLeftovers(own, options);
+  if (wasThere) await options.observe?.('leftovers-removed', 'inet');
+  return wasThere;
 }
 
 async function applyFamily(wanted: FamilyRules, options: ApplyOptions): Promise<ApplyResult> {

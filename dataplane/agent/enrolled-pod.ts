@@ -1,6 +1,6 @@
 import { closeNetns, netnsInode, openNetns, withNetns } from '../kernel/netns.ts';
 import type { ApiError, EnrolRequest, PodState, PodStatus } from './api.ts';
-import type { ApplyResult } from './apply-rules.ts';
+import type { ApplyResult } from './apply-options.ts';
 import { PodError } from './errors.ts';
 import type { ZdsWorkload } from './zds-server.ts';
 

@@ -26,10 +26,11 @@ export class ProgramError extends Error {
 export class RulesMismatchError extends Error {
   override readonly name = 'RulesMismatchError';
   readonly code = 'DATAPLANE_AGENT_RULES_MISMATCH';
-  readonly family: Family;
+  /** `inet` for tables of nftables. */
+  readonly family: Family | 'inet';
   readonly drift: Drift;
 
-  constructor(family: Family, drift: Drift) {
+  constructor(family: Family | 'inet', drift: Drift) {
     const { missing, extra, reordered } = drift;
     super(
       `Cannot apply ${family} rules: read back from the kernel, ${missing.length} are missing, ` +

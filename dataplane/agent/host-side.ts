@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import type { RuleSet } from '../redirect/rule.ts';
 import { createSet, destroySet, listMembers, removeMembers, upsertMembers } from './address-set.ts';
+import type { ApplyResult } from './apply-options.ts';
 import { applyRules, removeRules } from './apply-rules.ts';
-import type { ApplyResult } from './apply-rules.ts';
+import { NftPrints } from './nft-prints.ts';
 import type { RulesPlace } from './rules-in-netns.ts';
 
 /** A pod whose probes need the detour. */
@@ -18,6 +19,7 @@ export interface ProbedPod {
 export class HostSide {
   readonly #rules: RuleSet;
   readonly #place: RulesPlace;
+  readonly #prints = new NftPrints();
 
   constructor(rules: RuleSet, place: RulesPlace = {}) {
     this.#rules = rules;
@@ -64,7 +66,8 @@ export class HostSide {
   }
 
   #apply(): Promise<ApplyResult> {
-    return applyRules(this.#rules, { ...this.#place, guardrails: false });
+    const prints = this.#prints;
+    return applyRules(this.#rules, { ...this.#place, guardrails: false, prints });
   }
 
   async #eachSet(pod: ProbedPod, change: typeof upsertMembers): Promise<void> {

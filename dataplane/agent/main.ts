@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { setProcessName } from '../kernel/process.ts';
 import { hostRules } from '../redirect/host-rules.ts';
 import { ApiServer } from './api-server.ts';
+import { detectPrograms } from './detect-programs.ts';
 import { HostSide } from './host-side.ts';
 import { Journal } from './journal.ts';
 import { NodeAgent } from './node-agent.ts';
@@ -15,7 +16,7 @@ import type { AgentSettings } from './settings.ts';
  * SIGTERM or SIGINT end it with status 0 and leave every pod as it is.
  */
 async function main(): Promise<void> {
-  const settings = readSettings(process.env);
+  const settings = await withBackend(readSettings(process.env), process.env);
   setProcessName('node-agent');
   const log = pino({ level: settings.logLevel, base: { node: settings.node } });
   const ended = endSignal();
@@ -33,18 +34,30 @@ async function serve(
   const { log } = parts;
   await using agent = await NodeAgent.start({ ...settings, ...parts });
   await using _server = await ApiServer.listen(settings.pluginSocket, agent, log);
-  const { era, dnsCapture, ipv6 } = settings;
-  log.info({ era, dnsCapture, ipv6, pods: agent.status().pods.length }, 'ready');
+  const { era, dnsCapture, ipv6, iptablesBackend } = settings;
+  log.info({ era, dnsCapture, ipv6, iptablesBackend, pods: agent.status().pods.length }, 'ready');
   const timer = reconcileTimer(settings.reconcileIntervalMs, agent);
   const signal = await ended;
   clearInterval(timer);
   log.info({ signal }, 'ending; pods keep their rules');
 }
 
+/** Looks once, on the node, which backend iptables has here: all its pods get the same. */
+async function withBackend(
+  settings: AgentSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<AgentSettings> {
+  const isTold = settings.iptablesBackend !== undefined || Boolean(env['IPTABLES_RESTORE']);
+  if (isTold || settings.era === 'inpod-nft') return settings;
+  const programs = await detectPrograms({ programs: settings.programs });
+  return { ...settings, iptablesBackend: programs.backend, programs };
+}
+
 function hostSideOf(settings: AgentSettings): HostSide {
   const rules = hostRules({
     era: settings.era,
     ipv6: settings.ipv6,
+    kubeletUid: settings.kubeletUid,
     snatIpv4: settings.probeAddress,
     snatIpv6: settings.probeAddressIpv6,
     ...(settings.hostRelease === undefined ? {} : { release: settings.hostRelease }),

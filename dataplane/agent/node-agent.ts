@@ -4,13 +4,14 @@ import type { Era } from '../redirect/era.ts';
 import { podRules } from '../redirect/pod-rules.ts';
 import type { RuleSet } from '../redirect/rule.ts';
 import type { AgentStatus, EnrolRequest, LeaveRequest, PodStatus, ReconcileReport } from './api.ts';
+import type { ApplyResult, ApplyStep } from './apply-options.ts';
 import { applyRules, removeRules } from './apply-rules.ts';
-import type { ApplyResult, ApplyStep } from './apply-rules.ts';
 import { EnrolledPod } from './enrolled-pod.ts';
 import { HostSetError, PodError, ZtunnelUnavailableError } from './errors.ts';
 import { toFailure } from './failures.ts';
 import type { HostSide } from './host-side.ts';
 import type { Journal } from './journal.ts';
+import { NftPrints } from './nft-prints.ts';
 import { rulesOfAnnotations } from './pod-annotations.ts';
 import type { Programs } from './programs.ts';
 import { Slots, Turns } from './turns.ts';
@@ -49,6 +50,7 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
   readonly #pods = new Map<string, EnrolledPod>();
   readonly #turns = new Turns();
   readonly #slots = new Slots(PODS_AT_ONCE);
+  readonly #prints = new NftPrints();
   #zds: ZdsServer | undefined;
 
   private constructor(options: NodeAgentOptions) {
@@ -243,6 +245,7 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
         netns,
         programs: this.#options.programs,
         guardrails: true,
+        prints: this.#prints,
         observe: (step, family) => this.#logStep(pod, step, family),
       }),
     );

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { withNetns } from '../kernel/netns.ts';
+import type { IptablesBackend } from '../redirect/era.ts';
 import { ProgramError } from './errors.ts';
 
 /** Programs of the machine that the agent starts; names on PATH, or paths. */
@@ -9,6 +10,9 @@ export interface Programs {
   readonly ip6tablesRestore: string;
   readonly ip6tablesSave: string;
   readonly ipset: string;
+  readonly nft: string;
+  /** Backend of the iptables programs; absent when nobody has found out. */
+  readonly backend?: IptablesBackend;
 }
 
 export const DEFAULT_PROGRAMS: Programs = {
@@ -17,7 +21,20 @@ export const DEFAULT_PROGRAMS: Programs = {
   ip6tablesRestore: 'ip6tables-restore',
   ip6tablesSave: 'ip6tables-save',
   ipset: 'ipset',
+  nft: 'nft',
 };
+
+/** The programs of one backend by the names that Debian, Fedora and Alpine give them. */
+export function programsOf(backend: IptablesBackend, base = DEFAULT_PROGRAMS): Programs {
+  return {
+    ...base,
+    iptablesRestore: `iptables-${backend}-restore`,
+    iptablesSave: `iptables-${backend}-save`,
+    ip6tablesRestore: `ip6tables-${backend}-restore`,
+    ip6tablesSave: `ip6tables-${backend}-save`,
+    backend,
+  };
+}
 
 export interface RunOptions {
   /** Descriptor of the netns that the program is born in; this process's own when absent. */

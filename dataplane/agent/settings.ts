@@ -1,11 +1,11 @@
 import { isIP } from 'node:net';
 import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from '../redirect/constants.ts';
-import { BUILDABLE_ERAS, DEFAULT_ERA, ERAS } from '../redirect/era.ts';
-import type { Era } from '../redirect/era.ts';
+import { BUILDABLE_ERAS, DEFAULT_ERA, ERAS, IPTABLES_BACKENDS } from '../redirect/era.ts';
+import type { Era, IptablesBackend } from '../redirect/era.ts';
 import { EraNotBuildableError } from '../redirect/errors.ts';
 import type { HostRelease } from '../redirect/host-rules.ts';
 import { AgentInputError } from './errors.ts';
-import { DEFAULT_PROGRAMS } from './programs.ts';
+import { DEFAULT_PROGRAMS, programsOf } from './programs.ts';
 import type { Programs } from './programs.ts';
 
 /** What the agent is told by its environment; names are Istio's where Istio has one. */
@@ -36,7 +36,14 @@ export interface AgentSettings {
   /** KEEP_HOST_RULES: leave the node's rule and set when ending (Istio: upgrades, reboots). */
   readonly keepHostRules: boolean;
   readonly logLevel: string;
-  /** IPTABLES_RESTORE, IPTABLES_SAVE, IP6TABLES_RESTORE, IP6TABLES_SAVE, IPSET */
+  /** KUBELET_UID: whose connections are probes in era inpod-nft; 0 when absent. */
+  readonly kubeletUid: number;
+  /**
+   * IPTABLES_BACKEND (Istio: FORCE_IPTABLES_BINARY): nft or legacy; found out when absent, unless
+   * IPTABLES_RESTORE names a program.
+   */
+  readonly iptablesBackend: IptablesBackend | undefined;
+  /** IPTABLES_RESTORE, IPTABLES_SAVE, IP6TABLES_RESTORE, IP6TABLES_SAVE, IPSET, NFT */
   readonly programs: Programs;
 }
 
@@ -53,6 +60,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   if (!(BUILDABLE_ERAS as readonly Era[]).includes(era)) {
     throw new EraNotBuildableError(era, BUILDABLE_ERAS);
   }
+  const iptablesBackend = oneOf(env, 'IPTABLES_BACKEND', IPTABLES_BACKENDS);
   return {
     node: required(env, 'NODE_NAME'),
     zdsSocket: required(env, 'ZDS_SOCKET'),
@@ -68,13 +76,22 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     zdsDeadlineMs: milliseconds(env, 'ZDS_DEADLINE_MS', 5000),
     keepHostRules: flag(env, 'KEEP_HOST_RULES', false),
     logLevel: oneOf(env, 'LOG_LEVEL', LOG_LEVELS) ?? 'info',
-    programs: {
-      iptablesRestore: text(env, 'IPTABLES_RESTORE') ?? DEFAULT_PROGRAMS.iptablesRestore,
-      iptablesSave: text(env, 'IPTABLES_SAVE') ?? DEFAULT_PROGRAMS.iptablesSave,
-      ip6tablesRestore: text(env, 'IP6TABLES_RESTORE') ?? DEFAULT_PROGRAMS.ip6tablesRestore,
-      ip6tablesSave: text(env, 'IP6TABLES_SAVE') ?? DEFAULT_PROGRAMS.ip6tablesSave,
-      ipset: text(env, 'IPSET') ?? DEFAULT_PROGRAMS.ipset,
-    },
+    kubeletUid: number(env, 'KUBELET_UID', 0),
+    iptablesBackend,
+    programs: programsIn(env, iptablesBackend),
+  };
+}
+
+function programsIn(env: Env, backend: IptablesBackend | undefined): Programs {
+  const usual = backend === undefined ? DEFAULT_PROGRAMS : programsOf(backend);
+  return {
+    ...usual,
+    iptablesRestore: text(env, 'IPTABLES_RESTORE') ?? usual.iptablesRestore,
+    iptablesSave: text(env, 'IPTABLES_SAVE') ?? usual.iptablesSave,
+    ip6tablesRestore: text(env, 'IP6TABLES_RESTORE') ?? usual.ip6tablesRestore,
+    ip6tablesSave: text(env, 'IP6TABLES_SAVE') ?? usual.ip6tablesSave,
+    ipset: text(env, 'IPSET') ?? usual.ipset,
+    nft: text(env, 'NFT') ?? usual.nft,
   };
 }
 
@@ -109,10 +126,14 @@ function address(env: Env, name: string, version: 4 | 6): string | undefined {
 }
 
 function milliseconds(env: Env, name: string, fallback: number): number {
+  return number(env, name, fallback, 'milliseconds are wished');
+}
+
+function number(env: Env, name: string, fallback: number, wished = 'a number is wished'): number {
   const value = text(env, name);
   if (value === undefined) return fallback;
   if (/^\d{1,9}$/.test(value)) return Number(value);
-  throw bad(name, value, 'milliseconds are wished');
+  throw bad(name, value, wished);
 }
 
 function oneOf<T extends string>(env: Env, name: string, values: readonly T[]): T | undefined {

@@ -1,4 +1,5 @@
 import { CHAIN_OUTPUT, CHAIN_PREROUTING, ZTUNNEL_DNS_PORT } from './constants.ts';
+import * as reasons from './reasons.ts';
 import { not, option, target } from './rule.ts';
 import type { RedirectRule } from './rule.ts';
 import * as words from './vocabulary.ts';
@@ -21,8 +22,7 @@ export function captureDnsUdp(sparesZtunnel: boolean): RedirectRule {
       words.destinationPort(DNS_PORT),
     ],
     target('REDIRECT', option('--to-port', String(ZTUNNEL_DNS_PORT))),
-    `DNS questions of the app are answered by ztunnel on ${ZTUNNEL_DNS_PORT}; a resolver on the ` +
-      'loopback of the pod (systemd-resolved, say) is left alone.',
+    reasons.CAPTURE_DNS_UDP,
   );
 }
 
@@ -39,8 +39,7 @@ export function captureDnsTcp(loopback: string): RedirectRule {
       not(words.FROM_ZTUNNEL),
     ],
     words.redirectTo(ZTUNNEL_DNS_PORT),
-    'DNS over TCP (long answers) must meet the DNS proxy, not the general rule that sends TCP ' +
-      'to 15001.',
+    reasons.CAPTURE_DNS_TCP,
   );
 }
 
@@ -61,8 +60,7 @@ export function dnsZones(): readonly RedirectRule[] {
         words.destinationPort(DNS_PORT),
       ],
       zone,
-      "ztunnel's questions to the real server are tracked in zone 1: with the app's port reused " +
-        "they would collide with the app's redirected question.",
+      reasons.ZONE_OF_QUESTIONS,
     ),
     words.rule(
       'raw',
@@ -75,7 +73,7 @@ export function dnsZones(): readonly RedirectRule[] {
         words.sourcePort(DNS_PORT),
       ],
       zone,
-      "The real server's answers belong to zone 1 as well, or they would find no connection.",
+      reasons.ZONE_OF_ANSWERS,
     ),
   ];
 }

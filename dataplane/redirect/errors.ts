@@ -44,3 +44,19 @@ export class SavedRulesError extends Error {
     this.reason = reason;
   }
 }
+
+/** Text that `nft list` does not print. Line and column count from 1. */
+export class NftListingError extends Error {
+  override readonly name = 'NftListingError';
+  readonly code = 'DATAPLANE_REDIRECT_NFT_SYNTAX';
+  readonly line: number;
+  readonly column: number;
+  readonly reason: string;
+
+  constructor(line: number, column: number, reason: string) {
+    super(`Cannot parse nft listing at ${line}:${column}: ${reason}`);
+    this.line = line;
+    this.column = column;
+    this.reason = reason;
+  }
+}

@@ -1,7 +1,10 @@
-import { CHAIN_POSTROUTING, HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from './constants.ts';
+import { CHAIN_POSTROUTING } from './constants.ts';
 import { BUILDABLE_ERAS } from './era.ts';
 import type { Era } from './era.ts';
 import { EraNotBuildableError, RedirectOptionsError } from './errors.ts';
+import { hostNftRules } from './host-nft.ts';
+import { probeSource } from './probe-source.ts';
+import * as reasons from './reasons.ts';
 import { option, target } from './rule.ts';
 import type { AddressSet, Family, FamilyRules, RedirectRule, RuleSet } from './rule.ts';
 import { rule, TCP } from './vocabulary.ts';
@@ -11,17 +14,19 @@ export type HostRelease = '1.21' | '1.23' | '1.27';
 
 export interface HostRulesOptions {
   readonly era: Era;
-  /** By default 1.23 with era inpod-tproxy and 1.27 with inpod-redirect. */
+  /** By default 1.23 with era inpod-tproxy and 1.27 with inpod-redirect; no matter in inpod-nft. */
   readonly release?: HostRelease;
   readonly ipv6?: boolean;
   readonly snatIpv4?: string;
   readonly snatIpv6?: string;
+  /** Uid of the process that probes; 0, as kubelet's is, when absent. Only era inpod-nft asks. */
+  readonly kubeletUid?: number;
 }
 
 /**
  * What the node's netns gets so that its probes of enrolled pods go round ztunnel: a rule a family
  * and the set of pod addresses it matches (`cni/pkg/iptables/testdata/hostprobe*.golden`).
- * @throws {EraNotBuildableError} for `geneve` and `inpod-nft`
+ * @throws {EraNotBuildableError} for `geneve`
  * @throws {RedirectOptionsError} for IPv6 with release 1.21, whose one set holds IPv4 addresses only
  */
 export function hostRules(options: HostRulesOptions): RuleSet {
@@ -33,6 +38,7 @@ export function hostRules(options: HostRulesOptions): RuleSet {
     throw new RedirectOptionsError('ipv6', 'true', 'the set of release 1.21 holds IPv4 only');
   }
   const families: readonly Family[] = options.ipv6 === true ? ['ipv4', 'ipv6'] : ['ipv4'];
+  if (options.era === 'inpod-nft') return hostNftRules(options, families);
   return {
     era: options.era,
     families: families.map((family) => hostFamily(options, release, family)),
@@ -47,15 +53,12 @@ export function probeSet(release: HostRelease, family: Family): AddressSet {
   return {
     name: `istio-inpod-probes${release === '1.21' ? '' : suffix}`,
     family,
-    why: 'Addresses of the enrolled pods of this node: only probes of these need the detour.',
+    why: reasons.PROBED_PODS,
   };
 }
 
 function hostFamily(options: HostRulesOptions, release: HostRelease, family: Family): FamilyRules {
-  const snat =
-    family === 'ipv4'
-      ? (options.snatIpv4 ?? HOST_PROBE_IPV4)
-      : (options.snatIpv6 ?? HOST_PROBE_IPV6);
+  const snat = probeSource(options, family);
   const jump: RedirectRule = {
     table: 'nat',
     chain: 'POSTROUTING',
@@ -82,7 +85,6 @@ function snatProbes(set: AddressSet, snat: string): RedirectRule {
       option('--match-set', set.name, 'dst'),
     ],
     target('SNAT', option('--to-source', snat)),
-    'A probe from a process of the node (it has a socket here; forwarded traffic has not) gets ' +
-      `the source ${snat}, by which the pod's rules know it and leave it alone.`,
+    reasons.snatProbesOfSockets(snat),
   );
 }

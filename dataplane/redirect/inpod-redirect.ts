@@ -12,6 +12,7 @@ import {
   captureOutbound,
 } from './outbound-rules.ts';
 import type { FamilyOptions } from './pod-rules.ts';
+import * as reasons from './reasons.ts';
 import { not } from './rule.ts';
 import type { RedirectRule } from './rule.ts';
 import * as words from './vocabulary.ts';
@@ -51,15 +52,9 @@ function virtualInterface(name: string): readonly RedirectRule[] {
       CHAIN_PREROUTING,
       match,
       words.redirectTo(ZTUNNEL_OUTBOUND_PORT),
-      `What a guest behind ${name} sends is outbound traffic of this pod, though it comes in here.`,
+      reasons.captureGuest(name),
     ),
-    words.rule(
-      'nat',
-      CHAIN_PREROUTING,
-      match,
-      words.RETURN,
-      `Nothing that comes from ${name} may be taken for inbound traffic by the rules below.`,
-    ),
+    words.rule('nat', CHAIN_PREROUTING, match, words.RETURN, reasons.spareGuest(name)),
   ];
 }
 
@@ -69,8 +64,7 @@ function acceptProbe(probeAddress: string): RedirectRule {
     CHAIN_PREROUTING,
     [words.source(probeAddress), words.TCP, words.MODULE_TCP],
     words.ACCEPT,
-    'A probe of the node (it wears this source) goes straight to the app: the node has no ' +
-      'identity, and strict policies would refuse it at ztunnel.',
+    reasons.ACCEPT_PROBE,
   );
 }
 
@@ -86,7 +80,6 @@ function captureInbound(loopback: string): RedirectRule {
       not(words.FROM_ZTUNNEL),
     ],
     words.redirectTo(ZTUNNEL_INBOUND_PLAINTEXT_PORT),
-    `Plaintext from others goes to ztunnel on ${ZTUNNEL_INBOUND_PLAINTEXT_PORT}; not ` +
-      `${ZTUNNEL_HBONE_PORT}, where ztunnel listens itself, and not what ztunnel hands to the app.`,
+    reasons.CAPTURE_INBOUND,
   );
 }

@@ -13,6 +13,7 @@ import {
   captureOutbound,
 } from './outbound-rules.ts';
 import type { FamilyOptions } from './pod-rules.ts';
+import * as reasons from './reasons.ts';
 import { markText, not, option, target } from './rule.ts';
 import type { RedirectRule, Target } from './rule.ts';
 import * as words from './vocabulary.ts';
@@ -55,8 +56,7 @@ function inbound(options: FamilyOptions): readonly RedirectRule[] {
     prerouting(
       [words.source(options.probeAddress), words.TCP, words.MODULE_TCP],
       words.ACCEPT,
-      'A probe of the node (it wears this source) goes straight to the app: the node has no ' +
-        'identity, and strict policies would refuse it at ztunnel.',
+      reasons.ACCEPT_PROBE,
     ),
     prerouting(
       [not(words.destination(options.loopback)), words.TCP, words.inLink(words.LOOPBACK_LINK)],

@@ -1,4 +1,5 @@
 import { CHAIN_OUTPUT, ZTUNNEL_OUTBOUND_PORT } from './constants.ts';
+import * as reasons from './reasons.ts';
 import { not } from './rule.ts';
 import type { RedirectRule } from './rule.ts';
 import * as words from './vocabulary.ts';
@@ -12,7 +13,7 @@ export function acceptProbeReply(probeAddress: string): RedirectRule {
     CHAIN_OUTPUT,
     [words.destination(probeAddress), words.TCP, words.MODULE_TCP],
     words.ACCEPT,
-    'What goes back to a probe of the node is no outbound traffic of the app.',
+    reasons.ACCEPT_PROBE_REPLY,
   );
 }
 
@@ -23,8 +24,7 @@ export function acceptBorrowedAddress(): RedirectRule {
     CHAIN_OUTPUT,
     [words.TCP, words.MODULE_MARK, words.OF_BORROWED_ADDRESS],
     words.ACCEPT,
-    "Mark 0x111 says: the app's side of a connection that ztunnel opened; it must not be sent " +
-      'to ztunnel as if it were new.',
+    reasons.ACCEPT_BORROWED_ADDRESS,
   );
 }
 
@@ -35,7 +35,7 @@ export function acceptOwnAddress(loopback: string): RedirectRule {
     CHAIN_OUTPUT,
     [not(words.destination(loopback)), words.outLink(words.LOOPBACK_LINK)],
     words.ACCEPT,
-    "What leaves by lo goes to the pod's own address: a pod talks to itself without ztunnel.",
+    reasons.ACCEPT_OWN_ADDRESS,
   );
 }
 
@@ -46,7 +46,6 @@ export function captureOutbound(loopback: string): RedirectRule {
     CHAIN_OUTPUT,
     [not(words.destination(loopback)), words.TCP, words.MODULE_MARK, not(words.FROM_ZTUNNEL)],
     words.redirectTo(ZTUNNEL_OUTBOUND_PORT),
-    `Every other TCP connection of the app goes to ztunnel on ${ZTUNNEL_OUTBOUND_PORT}; ` +
-      "ztunnel's own (mark 0x539) leave, or it would talk to itself for ever.",
+    reasons.CAPTURE_OUTBOUND,
   );
 }

@@ -3,8 +3,10 @@ import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from './constants.ts';
 import { BUILDABLE_ERAS } from './era.ts';
 import type { Era } from './era.ts';
 import { EraNotBuildableError, RedirectOptionsError } from './errors.ts';
+import { inpodNftTables } from './inpod-nft.ts';
 import { inpodRedirectRules } from './inpod-redirect.ts';
 import { inpodTproxyRules } from './inpod-tproxy.ts';
+import type { NftTable } from './nft-rule.ts';
 import { podRouting } from './routing.ts';
 import type { Family, FamilyRules, RuleSet } from './rule.ts';
 
@@ -38,7 +40,7 @@ export interface FamilyOptions {
 
 /**
  * Everything an enrolled pod's netns gets: rules, policy routing, each with its reason.
- * @throws {EraNotBuildableError} for `geneve` and `inpod-nft`
+ * @throws {EraNotBuildableError} for `geneve`
  * @throws {RedirectOptionsError} for what the era has not, or a bad address or interface name
  */
 export function podRules(options: PodRulesOptions): RuleSet {
@@ -47,17 +49,29 @@ export function podRules(options: PodRulesOptions): RuleSet {
   }
   checkOptions(options);
   const families: readonly Family[] = options.ipv6 === true ? ['ipv4', 'ipv6'] : ['ipv4'];
-  return {
+  const common = {
     era: options.era,
-    families: families.map((family) => familyRules(options, family)),
     routing: families.flatMap((family) => podRouting(family)),
     sets: [],
   };
+  if (options.era === 'inpod-nft')
+    return { ...common, families: [], nft: nftTables(options, families) };
+  return { ...common, families: families.map((family) => familyRules(options, family)) };
+}
+
+function nftTables(options: PodRulesOptions, families: readonly Family[]): readonly NftTable[] {
+  const each = families.map((family) => ({ family, ...familyOptions(options, family) }));
+  return each[0] === undefined ? [] : inpodNftTables({ ...each[0], families: each });
 }
 
 function familyRules(options: PodRulesOptions, family: Family): FamilyRules {
+  const generate = options.era === 'inpod-tproxy' ? inpodTproxyRules : inpodRedirectRules;
+  return { family, rules: generate(familyOptions(options, family)) };
+}
+
+function familyOptions(options: PodRulesOptions, family: Family): FamilyOptions {
   const isIpv4 = family === 'ipv4';
-  const details: FamilyOptions = {
+  return {
     dnsCapture: options.dnsCapture,
     bypassInbound: options.bypassInbound ?? false,
     virtualInterfaces: options.virtualInterfaces ?? [],
@@ -67,8 +81,6 @@ function familyRules(options: PodRulesOptions, family: Family): FamilyRules {
     loopback: isIpv4 ? '127.0.0.1/32' : '::1/128',
     tproxyRelease: options.tproxyRelease ?? '1.21',
   };
-  const generate = options.era === 'inpod-tproxy' ? inpodTproxyRules : inpodRedirectRules;
-  return { family, rules: generate(details) };
 }
 
 function checkOptions(options: PodRulesOptions): void {

@@ -1,4 +1,5 @@
 import { isOurChain } from './constants.ts';
+import { nftCommands } from './nft-render.ts';
 import type { FamilyRules, RedirectRule, RuleOption, RuleSet, Table } from './rule.ts';
 import { ipArguments } from './routing.ts';
 
@@ -27,7 +28,8 @@ export function renderRestore(family: FamilyRules): string {
 
 /** Every command that would do the same by hand, for people: chains, rules, policy routing, sets. */
 export function renderCommands(rules: RuleSet): readonly string[] {
-  const sets = rules.sets.map(
+  const ipsets = rules.sets.filter((set) => set.table === undefined);
+  const sets = ipsets.map(
     (set) =>
       `ipset create ${set.name} hash:ip comment family ${set.family === 'ipv4' ? 'inet' : 'inet6'}`,
   );
@@ -40,7 +42,8 @@ export function renderCommands(rules: RuleSet): readonly string[] {
     ]);
   });
   const routing = rules.routing.map((entry) => `ip ${ipArguments(entry, 'add').join(' ')}`);
-  return [...sets, ...iptables, ...routing];
+  const nft = nftCommands(rules.nft ?? []).map((line) => `nft '${line}'`);
+  return [...sets, ...iptables, ...nft, ...routing];
 }
 
 /** One rule as a line of a restore file. */

@@ -1,4 +1,5 @@
 import type { Era } from './era.ts';
+import type { NftTable } from './nft-rule.ts';
 
 /** Tables in the order in which a hook runs them (priorities -300, -150, -100 and 0). */
 export const TABLES = ['raw', 'mangle', 'nat', 'filter'] as const;
@@ -128,13 +129,18 @@ export interface TunnelLink {
 export interface AddressSet {
   readonly name: string;
   readonly family: Family;
+  /** The nft table that it lives in; absent: it is an ipset. */
+  readonly table?: string;
   readonly why: string;
 }
 
 /** All that one network namespace gets, as data. */
 export interface RuleSet {
   readonly era: Era;
+  /** Rules for iptables and ip6tables; none where nftables does the work. */
   readonly families: readonly FamilyRules[];
+  /** Tables of nftables for both families; absent where iptables does the work. */
+  readonly nft?: readonly NftTable[];
   readonly routing: readonly RoutingEntry[];
   readonly sets: readonly AddressSet[];
   readonly links?: readonly TunnelLink[];

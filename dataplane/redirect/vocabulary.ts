@@ -5,6 +5,7 @@ import {
   INPOD_MASK,
   INPOD_TPROXY_MARK,
 } from './constants.ts';
+import * as reasons from './reasons.ts';
 import { markText, option, target } from './rule.ts';
 import type { RedirectRule, RuleOption, Table, Target } from './rule.ts';
 
@@ -52,9 +53,7 @@ export function rule(
 /** The jump from a built-in chain to ours. */
 export function jump(table: Table, from: 'PREROUTING' | 'OUTPUT'): RedirectRule {
   const isInbound = from === 'PREROUTING';
-  const why = isInbound
-    ? "What arrives in the pod meets Istio's rules in a chain that can be swapped as a whole."
-    : "What the pod sends meets Istio's rules in a chain that can be swapped as a whole.";
+  const why = isInbound ? reasons.JUMP_INBOUND : reasons.JUMP_OUTBOUND;
   return rule(table, from, [], target(isInbound ? CHAIN_PREROUTING : CHAIN_OUTPUT), why);
 }
 
@@ -65,8 +64,7 @@ export function markZtunnelConnections(): RedirectRule {
     CHAIN_PREROUTING,
     [MODULE_MARK, FROM_ZTUNNEL],
     target('CONNMARK', option('--set-xmark', markText(INPOD_TPROXY_MARK, INPOD_MASK))),
-    'A packet that ztunnel sent (socket mark 0x539) comes in over lo on its way to the app: ' +
-      'remember that on the connection, for the reply has no such mark.',
+    reasons.MARK_ZTUNNEL_CONNECTIONS,
   );
 }
 
@@ -82,7 +80,6 @@ export function restoreConnectionMark(): RedirectRule {
       option('--nfmask', '0xffffffff'),
       option('--ctmask', '0xffffffff'),
     ),
-    "The app's reply to a connection of ztunnel gets mark 0x111, so that table 100 keeps it in " +
-      'the pod although it is addressed to the client.',
+    reasons.RESTORE_CONNECTION_MARK,
   );
 }

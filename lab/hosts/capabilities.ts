@@ -28,7 +28,9 @@ interface Probe {
 
 const KERNEL = 'a kernel that has it: the cloud and generic kernels of Debian 12/13 and Ubuntu do';
 
-const IN_POD = ['inpod-tproxy', 'inpod-redirect', 'inpod-nft'];
+const IPTABLES_IN_POD = ['inpod-tproxy', 'inpod-redirect'];
+/** Eras that set the host's probes aside with iptables and ipset. */
+const IPTABLES_ERAS = ['geneve', 'inpod-tproxy', 'inpod-redirect'];
 
 const PROBES: readonly Probe[] = [
   {
@@ -59,10 +61,14 @@ const PROBES: readonly Probe[] = [
   rule('conntrack match', 'letting established connections pass', ['inpod-tproxy'], 'mangle', [
     '-A PREROUTING -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
   ]),
-  rule('conntrack zones', "telling the proxy's DNS queries from the app's", IN_POD, 'raw', [
-    '-A OUTPUT -p udp -m udp --dport 53 -j CT --zone 1',
-  ]),
-  rule('owner --socket-exists', 'exempting the probes of the node', 'always', 'nat', [
+  rule(
+    'conntrack zones',
+    "telling the proxy's DNS queries from the app's",
+    IPTABLES_IN_POD,
+    'raw',
+    ['-A OUTPUT -p udp -m udp --dport 53 -j CT --zone 1'],
+  ),
+  rule('owner --socket-exists', 'exempting the probes of the node', IPTABLES_ERAS, 'nat', [
     '-A POSTROUTING -p tcp -m owner --socket-exists -j SNAT --to-source 169.254.7.127',
   ]),
   rule('statistic', 'balancing service addresses', 'always', 'nat', [
@@ -71,10 +77,25 @@ const PROBES: readonly Probe[] = [
   {
     name: 'ipset',
     neededFor: 'the set of probed pods on a node',
-    required: 'always',
+    required: IPTABLES_ERAS,
     howToGet: `the package ipset, and ${KERNEL}`,
     argv: ['ipset', 'create', 'probe', 'hash:ip', 'comment'],
   },
+  nft('nft nat', 'capturing with nftables', [
+    'add chain inet probe c { type nat hook output priority -100 ; }',
+    'add rule inet probe c meta mark & 0xfff != 0x539 counter redirect to :15001',
+  ]),
+  nft('nft route and ct', 'bringing replies back to ztunnel with nftables', [
+    'add chain inet probe c { type route hook output priority -150 ; }',
+    'add rule inet probe c ct mark & 0xfff == 0x111 counter meta mark set ct mark',
+    'add chain inet probe r { type filter hook output priority -300 ; }',
+    'add rule inet probe r udp dport 53 ct zone set 1',
+  ]),
+  nft('nft sets and skuid', 'exempting the probes of the node with nftables', [
+    'add set inet probe s { type ipv4_addr ; }',
+    'add chain inet probe c { type nat hook postrouting priority 100 ; }',
+    'add rule inet probe c meta skuid 0 ip daddr @s counter snat ip to 169.254.7.127',
+  ]),
   link('geneve device', 'the Geneve era without a stand-in', 'never', [
     'type',
     'geneve',
@@ -122,6 +143,17 @@ function rule(
     howToGet: `the package iptables, and ${KERNEL}`,
     argv: ['iptables-restore', '--noflush'],
     input: `*${table}\n${rules.join('\n')}\nCOMMIT\n`,
+  };
+}
+
+function nft(name: string, neededFor: string, commands: readonly string[]): Probe {
+  return {
+    name,
+    neededFor,
+    required: ['inpod-nft'],
+    howToGet: `the package nftables, and ${KERNEL}`,
+    argv: ['nft', '-f', '-'],
+    input: `add table inet probe\n${commands.join('\n')}\n`,
   };
 }
 

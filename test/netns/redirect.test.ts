@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
 import { applyRules, removeRules } from '../../dataplane/agent/apply-rules.ts';
-import type { ApplyOptions, ApplyStep } from '../../dataplane/agent/apply-rules.ts';
+import type { ApplyOptions, ApplyStep } from '../../dataplane/agent/apply-options.ts';
 import { createSet } from '../../dataplane/agent/address-set.ts';
 import { addGuardrails, hasGuardrails } from '../../dataplane/agent/guardrails.ts';
 import { DEFAULT_PROGRAMS, runProgram } from '../../dataplane/agent/programs.ts';

@@ -15,12 +15,16 @@ const FIXTURES = join(import.meta.dirname, '..', '..', 'fixtures', 'topologies')
 const PEER = join(import.meta.dirname, 'peer.mjs');
 
 /** The eras in which every behaviour is tested. */
-export const TESTED_ERAS = ['inpod-redirect', 'inpod-tproxy'] as const satisfies readonly Era[];
+export const TESTED_ERAS = [
+  'inpod-redirect',
+  'inpod-tproxy',
+  'inpod-nft',
+] as const satisfies readonly Era[];
 
 /** A lab of a fixture topology, named after the test process so that runs do not meet. */
 export async function startLab(topology: string, era: Era, suffix = ''): Promise<Lab> {
   const loaded = loadTopology(join(FIXTURES, topology));
-  const lab = `t${process.pid}${suffix}-${era === 'inpod-redirect' ? 'r' : 't'}`;
+  const lab = `t${process.pid}${suffix}-${era.replace('inpod-', '')}`;
   return createLab(planLab(loaded, { lab, era }));
 }
 
