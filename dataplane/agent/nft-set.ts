@@ -80,28 +80,38 @@ export async function destroyNftSet(place: RulesPlace, set: NftAddressSet): Prom
   await loadNft(place, [`add ${table}`, `delete ${table}`]);
 }
 
-type ListedElement =
-  string | { readonly elem: { readonly val: string; readonly comment?: string } };
-
 /**
  * Members out of the JSON of `nft -j list set` (libnftables-json(5)).
  * @throws {NftListingError} when it is something else
  */
 export function parseNftMembers(text: string): readonly SetMember[] {
-  let listing: { readonly nftables?: readonly { readonly set?: { elem?: unknown } }[] } | null;
+  const objects = field(parseJson(text), 'nftables');
+  const set = (Array.isArray(objects) ? (objects as readonly unknown[]) : [])
+    .map((object) => field(object, 'set'))
+    .find((found) => found !== undefined);
+  if (set === undefined) throw new NftListingError(1, 1, 'no set in it');
+  const elements = field(set, 'elem');
+  return (Array.isArray(elements) ? (elements as readonly unknown[]) : []).map(memberOf);
+}
+
+/** An element is its value, or an object with value and comment. */
+function memberOf(element: unknown): SetMember {
+  if (typeof element === 'string') return { address: element, uid: '' };
+  const value = field(field(element, 'elem'), 'val');
+  const comment = field(field(element, 'elem'), 'comment');
+  if (typeof value !== 'string') throw new NftListingError(1, 1, 'an element without a value');
+  return { address: value, uid: typeof comment === 'string' ? comment : '' };
+}
+
+function parseJson(text: string): unknown {
   try {
-    listing = JSON.parse(text) as typeof listing;
+    return JSON.parse(text);
   } catch (error) {
     throw new NftListingError(1, 1, `no JSON, ${(error as Error).message}`);
   }
-  const objects = Array.isArray(listing?.nftables) ? listing.nftables : [];
-  const set = objects.find((object) => typeof object === 'object' && object?.set)?.set;
-  if (set === undefined) throw new NftListingError(1, 1, 'no set in it');
-  const elements = Array.isArray(set.elem) ? (set.elem as readonly ListedElement[]) : [];
-  return elements.map((element) => {
-    if (typeof element === 'string') return { address: element, uid: '' };
-    const { val, comment } = element?.elem ?? {};
-    if (typeof val !== 'string') throw new NftListingError(1, 1, 'an element without a value');
-    return { address: val, uid: typeof comment === 'string' ? comment : '' };
-  });
+}
+
+function field(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
 }
