@@ -18,6 +18,13 @@ const CLIENT_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
 /** A server takes the third as well: a foreign client may have no other. */
 const SERVER_CIPHERS = `${CLIENT_CIPHERS}:TLS_CHACHA20_POLY1305_SHA256`;
 
+/**
+ * Neither packed certificates sent nor taken (`SSL_OP_NO_TX_CERTIFICATE_COMPRESSION` and its twin,
+ * OpenSSL's ssl.h): OpenSSL packs them from 3.2 on where it has zlib, the genuine ztunnel never.
+ * Older ones know no such bits and ignore them.
+ */
+const NO_PACKED_CERTIFICATES = 2 ** 32 + 2 ** 33;
+
 export interface HandshakeOptions {
   readonly role: 'client' | 'server';
   readonly secureContext: tls.SecureContext;
@@ -51,6 +58,7 @@ export function createHboneContext(
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: role === 'client' ? CLIENT_CIPHERS : SERVER_CIPHERS,
+    secureOptions: NO_PACKED_CERTIFICATES,
   });
 }
 

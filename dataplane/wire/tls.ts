@@ -14,6 +14,7 @@ export const TLS_HANDSHAKE = {
   certificateVerify: 15,
   finished: 20,
   keyUpdate: 24,
+  compressedCertificate: 25,
 } as const;
 
 export const TLS_RECORD_HEADER_BYTES = 5;

@@ -57,6 +57,17 @@ t.test('dissect() gives of a capture with lost frames what tshark gave', async (
   t.same(stateKinds(compareColumns(t, 'lossy')), ['decrypted', 'unread', undefined]);
 });
 
+t.test('dissect() reads certificates that were packed', async (t) => {
+  const capture = dissect([readFileSync(join(FIXTURES, 'compressed-certificate.pcapng'))]);
+  const tunnels = capture.conversations.filter(({ tls }) => tls !== undefined);
+  t.ok(tunnels.length > 0);
+  for (const { tls } of tunnels) {
+    t.match(tls?.client.certificates[0], {
+      spiffeIds: ['spiffe://cluster.local/ns/demo/sa/sleep'],
+    });
+  }
+});
+
 t.test('dissect() says which secret was missing or wrong, and never guesses', async (t) => {
   const withKeys = (change: (log: string) => string): Dissection => {
     const copy = Buffer.from(MIXED);

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { randomBytes } from 'node:crypto';
+import { brotliCompressSync, deflateSync } from 'node:zlib';
 import { WireError } from '../../dataplane/wire/errors.ts';
 import {
   TLS13_SUITES,
@@ -9,6 +10,7 @@ import {
   decodeClientHello,
   decodeServerHello,
 } from '../../dataplane/wire/tls.ts';
+import { unpackCertificate } from '../../dataplane/wire/tls-compressed.ts';
 import { nextTrafficSecret, parseKeyLog, trafficKeys } from '../../dataplane/wire/tls-keys.ts';
 import { RecordOpener } from '../../dataplane/wire/tls-opener.ts';
 import { RecordProtection } from '../../dataplane/wire/tls-record.ts';
@@ -192,4 +194,31 @@ t.test('hellos and handshake messages are read, and cut ones refused', async (t)
   t.throws(() => decodeCertificates(certificates.subarray(0, -1)), WireError);
   t.equal(alertName(42), 'bad_certificate');
   t.equal(alertName(200), 'alert_200');
+});
+
+t.test('unpackCertificate() unpacks what RFC 8879 packs, and nothing that lies', async (t) => {
+  const plain = Buffer.concat([Buffer.alloc(300, 'certificate'), randomBytes(40)]);
+  const message = (algorithm: number, packed: Buffer, length = plain.length): Buffer => {
+    const head = Buffer.alloc(8);
+    head.writeUInt16BE(algorithm, 0);
+    head.writeUIntBE(length, 2, 3);
+    head.writeUIntBE(packed.length, 5, 3);
+    return Buffer.concat([head, packed]);
+  };
+  t.same(unpackCertificate(message(1, deflateSync(plain))), plain);
+  t.same(unpackCertificate(message(2, brotliCompressSync(plain))), plain);
+  const zlib = deflateSync(plain);
+  const bomb = deflateSync(Buffer.alloc(4_000_000));
+  for (const lie of [
+    Buffer.alloc(0),
+    message(9, zlib),
+    message(1, randomBytes(200)),
+    message(1, zlib).subarray(0, -1),
+    message(1, zlib, plain.length - 1),
+    message(1, zlib, plain.length + 1),
+    message(1, bomb, 0xffffff),
+    message(1, bomb, 100),
+  ]) {
+    t.throws(() => unpackCertificate(lie), WireError);
+  }
 });

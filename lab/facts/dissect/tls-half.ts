@@ -9,6 +9,7 @@ import {
   decodeCertificatesTls12,
   type TlsSuite,
 } from '../../../dataplane/wire/tls.ts';
+import { unpackCertificate } from '../../../dataplane/wire/tls-compressed.ts';
 import { secretBytes } from '../../../dataplane/wire/tls-keys.ts';
 import { RecordOpener, type Lookahead } from '../../../dataplane/wire/tls-opener.ts';
 import { PlainStream, type ByteStream } from './byte-stream.ts';
@@ -241,17 +242,22 @@ class HalfReader {
     this.#messageStart = this.#at.start;
   }
 
+  #takeChain(chain: readonly Buffer[]): void {
+    const at = { start: this.#messageStart, end: this.#at.end };
+    this.#certificates.push(
+      ...chain.map((der) => ({ ...this.#context.describeCertificate(der), at })),
+    );
+  }
+
   #readMessage(type: number, body: Buffer): void {
     const isEncrypted = this.#opener !== undefined;
     if (type === TLS_HANDSHAKE.encryptedExtensions && isEncrypted) {
       this.#alpn = alpnOfEncryptedExtensions(body);
     } else if (type === TLS_HANDSHAKE.certificateRequest) this.#hasCertificateRequest = true;
     else if (type === TLS_HANDSHAKE.certificate) {
-      const at = { start: this.#messageStart, end: this.#at.end };
-      const chain = isEncrypted ? decodeCertificates(body) : decodeCertificatesTls12(body);
-      this.#certificates.push(
-        ...chain.map((der) => ({ ...this.#context.describeCertificate(der), at })),
-      );
+      this.#takeChain(isEncrypted ? decodeCertificates(body) : decodeCertificatesTls12(body));
+    } else if (type === TLS_HANDSHAKE.compressedCertificate && isEncrypted) {
+      this.#takeChain(decodeCertificates(unpackCertificate(body)));
     } else if (type === TLS_HANDSHAKE.finished && isEncrypted) {
       this.#useSecret(this.#context.application);
     } else if (type === TLS_HANDSHAKE.keyUpdate && isEncrypted) {
