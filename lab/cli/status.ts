@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import type { Command } from 'commander';
+import { addressesOf } from '../plan/families.ts';
 import { listLabs } from '../world/client.ts';
 import type { LabEntry, LabStatus } from '../world/lab.ts';
 import { type CommandContext, requireRoot } from './context.ts';
@@ -37,13 +38,19 @@ export function renderStatus(status: LabStatus, output: Output): string {
   const pods = new Table({ head: ['pod', 'node', 'address', 'mesh', 'apps'], style: PLAIN });
   for (const pod of status.pods) {
     const mesh = pod.enrolled ? paint(output.color, 'green', 'ambient') : 'none';
-    pods.push([`${pod.namespace}/${pod.name}`, pod.node, pod.address, mesh, pod.apps.join(', ')]);
+    const addresses = addressesOf(pod).join('\n');
+    pods.push([`${pod.namespace}/${pod.name}`, pod.node, addresses, mesh, pod.apps.join(', ')]);
   }
   const processes = new Table({ head: ['process', 'node', 'netns', 'state'], style: PLAIN });
   for (const entry of status.processes) {
     processes.push([entry.name, entry.node, entry.netns, describeState(entry)]);
   }
-  const nodes = status.nodes.map((n) => `${n.name} ${n.address} (pods ${n.podRange})`).join(' · ');
+  const nodes = status.nodes
+    .map(({ name, second, ...first }) => {
+      const shown = [first, ...(second ? [second] : [])];
+      return `${name} ${shown.map((n) => `${n.address} (pods ${n.podRange})`).join(', ')}`;
+    })
+    .join(' · ');
   return `Lab ${status.name} · era ${status.era} · ${status.state}\n${nodes}\n${pods.toString()}\n${processes.toString()}`;
 }
 

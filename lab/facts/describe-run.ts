@@ -1,3 +1,4 @@
+import { addressesOf, nodeAddresses, vipsOf } from '../plan/families.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Recording } from '../capture/layout.ts';
 import type { InterfaceFacts, Place, Problem } from './facts.ts';
@@ -12,7 +13,7 @@ export function describePlaces(plan: Plan, map: NetnsMap): readonly Place[] {
     workload: pod.workloadName,
     netns: pod.netns,
     node: pod.node,
-    addresses: [pod.address],
+    addresses: addressesOf(pod),
     identity: `spiffe://${plan.trustDomain}/ns/${pod.namespace}/sa/${pod.serviceAccount}`,
   }));
   const nodes = plan.nodes.map<Place>((node) => ({
@@ -20,7 +21,12 @@ export function describePlaces(plan: Plan, map: NetnsMap): readonly Place[] {
     kind: 'node',
     netns: node.name,
     node: node.name,
-    addresses: [...new Set([node.address, node.gateway, ...addressesIn(plan, node.name)])],
+    addresses: [
+      ...new Set([
+        ...nodeAddresses(node).flatMap(({ address, gateway }) => [address, gateway]),
+        ...addressesIn(plan, node.name),
+      ]),
+    ],
   }));
   const outside = plan.netns
     .filter(({ role }) => role === 'outside')
@@ -30,12 +36,12 @@ export function describePlaces(plan: Plan, map: NetnsMap): readonly Place[] {
       netns: name,
       addresses: addressesIn(plan, name),
     }));
-  const services = plan.services.map<Place>(({ name, namespace, vip }) => ({
-    name: `${name}.${namespace}`,
+  const services = plan.services.map<Place>((service) => ({
+    name: `${service.name}.${service.namespace}`,
     kind: 'service',
-    namespace,
+    namespace: service.namespace,
     netns: '',
-    addresses: vip === undefined ? [] : [vip],
+    addresses: vipsOf(service),
   }));
   const placed = nodes.filter(({ netns }) => map.roleOf(netns) === 'node');
   return [...pods, ...placed, ...outside, ...services];

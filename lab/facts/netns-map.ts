@@ -1,3 +1,5 @@
+import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from '../../dataplane/redirect/constants.ts';
+import { addressesOf, nodeAddresses, vipsOf } from '../plan/families.ts';
 import type { Plan, PodPlan } from '../plan/plan.ts';
 import type { InterfaceFacts } from './facts.ts';
 
@@ -54,14 +56,16 @@ function namesOfAddresses(plan: Plan): ReadonlyMap<string, string> {
     }
   }
   for (const node of plan.nodes) {
-    names.set(node.address, node.name);
-    names.set(node.gateway, node.name);
-    names.set(node.ztunnelAddress, `ztunnel(${node.name})`);
+    for (const { address, gateway, ztunnelAddress } of nodeAddresses(node)) {
+      names.set(address, node.name);
+      names.set(gateway, node.name);
+      names.set(ztunnelAddress, `ztunnel(${node.name})`);
+    }
   }
-  for (const pod of plan.pods) names.set(pod.address, pod.name);
+  for (const pod of plan.pods) for (const ip of addressesOf(pod)) names.set(ip, pod.name);
   for (const service of plan.services) {
-    if (service.vip !== undefined) names.set(service.vip, `${service.name}.${service.namespace}`);
+    for (const vip of vipsOf(service)) names.set(vip, `${service.name}.${service.namespace}`);
   }
-  names.set('169.254.7.127', 'host-probe');
+  for (const probe of [HOST_PROBE_IPV4, HOST_PROBE_IPV6]) names.set(probe, 'host-probe');
   return names;
 }

@@ -2,6 +2,7 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CAPTURE_FILES } from '../capture/layout.ts';
 import { encodePacket, encodePcapngHead } from '../capture/pcapng-write.ts';
+import { addressesOf, nodeAddresses, vipsOf } from '../plan/families.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Connection, Path, RunFacts, Sighting } from './facts.ts';
 import { readStoryFrames, type StoryFrame } from './story-frames.ts';
@@ -115,14 +116,18 @@ function placeOf({ netns, interface: name }: Sighting): string {
 
 /** What Wireshark shows in place of addresses. */
 function* namesOf(plan: Plan): Iterable<readonly [string, string]> {
-  for (const pod of plan.pods) yield [pod.address, `${pod.name}.${pod.namespace}`];
-  for (const node of plan.nodes) {
-    yield [node.address, node.name];
-    yield [node.gateway, `${node.name}-gateway`];
-    yield [node.ztunnelAddress, `ztunnel-${node.name}`];
+  for (const pod of plan.pods) {
+    for (const address of addressesOf(pod)) yield [address, `${pod.name}.${pod.namespace}`];
   }
-  yield [plan.outside.address, 'outside'];
-  for (const { vip, name, namespace } of plan.services) {
-    if (vip !== undefined) yield [vip, `${name}.${namespace}.svc`];
+  for (const node of plan.nodes) {
+    for (const { address, gateway, ztunnelAddress } of nodeAddresses(node)) {
+      yield [address, node.name];
+      yield [gateway, `${node.name}-gateway`];
+      yield [ztunnelAddress, `ztunnel-${node.name}`];
+    }
+  }
+  for (const address of addressesOf(plan.outside)) yield [address, 'outside'];
+  for (const service of plan.services) {
+    for (const vip of vipsOf(service)) yield [vip, `${service.name}.${service.namespace}.svc`];
   }
 }

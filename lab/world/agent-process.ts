@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { hasIpv6 } from '../plan/families.ts';
 import type { NodePlan, Plan } from '../plan/plan.ts';
 import type { ChildSpec } from './child-table.ts';
 import { nodeSockets } from './paths.ts';
@@ -12,6 +13,7 @@ export function agentSpec(plan: Plan, node: NodePlan): Omit<ChildSpec, 'netnsFd'
     NODE_NAME: node.name,
     ERA: plan.era,
     DNS_CAPTURE: String(plan.dnsCapture),
+    ...(hasIpv6(plan) ? { ENABLE_IPV6: 'true' } : {}),
     ZDS_SOCKET: zds,
     PLUGIN_SOCKET: plugin,
     STATE_FILE: join(dirname(plugin), 'pods.json'),

@@ -49,10 +49,11 @@ async function startPod(
   try {
     const netns = openNetns(netnsPath(pod.netns));
     try {
+      const place = { netns, listenOn: pod.listenOn, zone };
       for (const app of pod.apps) {
         if (app.kind === 'command') continue;
         const version = app.kind === 'http' ? app.version : '';
-        apps.push(...(await serveApp(app, contextFor(pod, app.port, version), { netns, zone })));
+        apps.push(...(await serveApp(app, contextFor(pod, app.port, version), place)));
       }
     } finally {
       closeNetns(netns);

@@ -1,3 +1,4 @@
+import { hasIpv6 } from '../plan/families.ts';
 import type { AppPlan, NodePlan, Plan, PodPlan } from '../plan/plan.ts';
 import type { AppHostOrder, AppHostReport, AppPod } from './app-messages.ts';
 import type { Child, ChildTable } from './child-table.ts';
@@ -54,7 +55,9 @@ export class AppHosts {
   /** Starts the built-in apps of all pods of a node, and of `outside` with the first node. */
   async startAll(node: NodePlan): Promise<void> {
     const { plan } = this.#options;
-    const pods = plan.pods.filter((pod) => pod.node === node.name).map(appPodOf);
+    const pods = plan.pods
+      .filter((pod) => pod.node === node.name)
+      .map((pod) => appPodOf(plan, pod));
     if (node.name === plan.nodes[0]?.name) pods.push(outsidePod(plan));
     await Promise.all(pods.map((pod) => this.#startPod(node.name, pod)));
   }
@@ -133,13 +136,17 @@ function isBuiltIn(app: AppPlan): boolean {
   return app.kind !== 'command';
 }
 
-function appPodOf({ uid, name, netns, apps }: PodPlan): AppPod {
-  return { uid, name, netns, apps };
+function appPodOf(plan: Plan, { uid, name, netns, apps }: PodPlan): AppPod {
+  return { uid, name, netns, listenOn: listenOn(plan), apps };
+}
+
+function listenOn(plan: Plan): AppPod['listenOn'] {
+  return hasIpv6(plan) ? '::' : '0.0.0.0';
 }
 
 function outsidePod(plan: Plan): AppPod {
   const { netns, apps } = plan.outside;
-  return { uid: netns, name: netns, netns, apps };
+  return { uid: netns, name: netns, netns, listenOn: listenOn(plan), apps };
 }
 
 function hostKey(node: string): string {

@@ -11,6 +11,8 @@ export interface AppPod {
   readonly uid: string;
   readonly name: string;
   readonly netns: string;
+  /** Address its built-in apps listen on: `::` takes both families. */
+  readonly listenOn: '0.0.0.0' | '::';
   readonly apps: readonly AppPlan[];
 }
 

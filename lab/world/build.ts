@@ -66,10 +66,9 @@ export function buildLinks(plan: Plan, table: NetnsTable): void {
  * @throws LabError LAB_BUILD_FAILED with what iptables-restore said
  */
 export async function restoreRules(plan: Plan, table: NetnsTable): Promise<void> {
-  const withRules = plan.netns.filter(({ restore }) => restore !== undefined && restore !== '');
   await Promise.all(
-    withRules.map(async ({ name, restore }) => {
-      const argv = ['iptables-restore', '-w', '10'];
+    startRules(plan).map(async ({ name, program, restore }) => {
+      const argv = [program, '-w', '10'];
       const netnsFd = fdOf(table, name);
       const done = await runCaptured(argv, {
         netnsFd,
@@ -84,6 +83,23 @@ export async function restoreRules(plan: Plan, table: NetnsTable): Promise<void>
       );
     }),
   );
+}
+
+/** Start-up rules of one namespace and family, and the program that loads them. */
+export interface StartRules {
+  readonly name: string;
+  readonly program: 'iptables-restore' | 'ip6tables-restore';
+  readonly restore: string;
+}
+
+/** The start-up rules of a plan, for each namespace and family that has some. */
+export function startRules(plan: Plan): readonly StartRules[] {
+  return plan.netns.flatMap(({ name, restore = '', restoreIpv6 = '' }): StartRules[] => [
+    ...(restore === '' ? [] : [{ name, program: 'iptables-restore' as const, restore }]),
+    ...(restoreIpv6 === ''
+      ? []
+      : [{ name, program: 'ip6tables-restore' as const, restore: restoreIpv6 }]),
+  ]);
 }
 
 /** @throws LabError LAB_BUILD_FAILED for a namespace the plan does not have. */

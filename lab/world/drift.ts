@@ -8,8 +8,11 @@ import {
 } from '../../dataplane/kernel/rtnetlink-list.ts';
 import { MAIN_TABLE } from '../../dataplane/kernel/rtnetlink.ts';
 import type { EndpointPlan, NetnsPlan, Plan, RoutePlan } from '../plan/plan.ts';
+import { asHost, familiesOf } from '../plan/families.ts';
 import { differingSysctls, fdOf, type NetnsTable } from './build.ts';
 
+const FAMILIES = ['ipv4', 'ipv6'] as const;
+const RT_SCOPE_LINK = 253;
 const RTPROT_KERNEL = 2;
 const RTN_UNICAST = 1;
 const BOOT_LINKS = new Set([
@@ -34,10 +37,15 @@ export function findDrift(plan: Plan, table: NetnsTable): string[] {
     const links = listLinks(route);
     const nameOf = (index: number | undefined): string =>
       links.find((link) => link.index === index)?.name ?? '?';
-    const addresses = listAddresses(route, 'ipv4').map(
-      ({ address, index }) => `${address} on ${nameOf(index)}`,
-    );
-    const routes = listRoutes(route, 'ipv4')
+    const families = familiesOf(plan).includes('IPv6') ? FAMILIES : FAMILIES.slice(0, 1);
+    const addresses = families
+      .flatMap((family) => listAddresses(route, family))
+      // Link-local addresses of IPv6 are the kernel's.
+      .filter(({ address, scope }) => scope !== RT_SCOPE_LINK || !address.includes(':'))
+      .map(({ address, index }) => `${address} on ${nameOf(index)}`)
+      .filter((shown) => shown !== '::1/128 on lo');
+    const routes = families
+      .flatMap((family) => listRoutes(route, family))
       .filter(isOurs)
       .map((r) => showSeen(r, nameOf));
     const faults = [
@@ -104,7 +112,8 @@ function isOurs({ table, protocol, type }: RouteListEntry): boolean {
 }
 
 function showWished({ to, via, link, source }: RoutePlan): string {
-  const cidr = to === 'default' ? '0.0.0.0/0' : to.includes('/') ? to : `${to}/32`;
+  const any = via?.includes(':') ? '::/0' : '0.0.0.0/0';
+  const cidr = to === 'default' ? any : to.includes('/') ? to : asHost(to);
   return showRoute(cidr, via, link, source);
 }
 

@@ -1,6 +1,6 @@
 import type { StdioOptions } from 'node:child_process';
 import type { RequestResult } from '../facts/request.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { NodeAddresses, Plan } from '../plan/plan.ts';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { Recording } from '../capture/layout.ts';
 
@@ -149,6 +149,8 @@ export interface NodeStatus {
   readonly address: string;
   readonly podRange: string;
   readonly ztunnelAddress: string;
+  /** The same of the other family, in a lab of two. */
+  readonly second?: NodeAddresses;
 }
 
 export interface PodStatus {
@@ -157,6 +159,8 @@ export interface PodStatus {
   readonly namespace: string;
   readonly node: string;
   readonly address: string;
+  /** Of the other family, in a lab of two. */
+  readonly secondAddress?: string;
   readonly netns: string;
   readonly enrolled: boolean;
   readonly system: boolean;

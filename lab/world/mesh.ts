@@ -1,5 +1,6 @@
 import { agentClient, type AgentClient } from '../../dataplane/agent/client.ts';
 import type { EnrolRequest, PodRecord } from '../../dataplane/agent/api.ts';
+import { addressesOf } from '../plan/families.ts';
 import type { NodePlan, Plan, PodPlan } from '../plan/plan.ts';
 import { workloadUid } from '../plan/static-config.ts';
 import { agentSpec } from './agent-process.ts';
@@ -18,6 +19,8 @@ const START_TIMEOUT_MS = 15_000;
 const LOAD_TIMEOUT_MS = 5_000;
 /** Of one node; a kubelet starts pods side by side too. */
 const ENROLMENTS_AT_ONCE = 4;
+/** Of /64, in base64 as Go writes bytes. */
+const IPV6_MASK = Buffer.alloc(16).fill(0xff, 0, 8).toString('base64');
 
 export interface MeshOptions {
   readonly plan: Plan;
@@ -205,7 +208,7 @@ function recordOf(pod: PodPlan, ambient: boolean): PodRecord {
 function enrolmentOf(pod: PodPlan): EnrolRequest {
   const { uid, name, namespace, serviceAccount, annotations } = pod;
   const netns = netnsPath(pod.netns);
-  return { uid, name, namespace, serviceAccount, annotations, netns, ips: [pod.address] };
+  return { uid, name, namespace, serviceAccount, annotations, netns, ips: addressesOf(pod) };
 }
 
 function cmdAddOf(pod: PodPlan): Parameters<AgentClient['cmdAdd']>[0] {
@@ -213,6 +216,8 @@ function cmdAddOf(pod: PodPlan): Parameters<AgentClient['cmdAdd']>[0] {
     Netns: netnsPath(pod.netns),
     PodName: pod.name,
     PodNamespace: pod.namespace,
-    IPs: [{ Address: { IP: pod.address, Mask: '////8A==' } }],
+    IPs: addressesOf(pod).map((IP) => {
+      return { Address: { IP, Mask: IP.includes(':') ? IPV6_MASK : '////8A==' } };
+    }),
   };
 }

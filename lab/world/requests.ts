@@ -1,4 +1,5 @@
 import { realtimeNs } from '../../dataplane/kernel/process.ts';
+import { bracketed, type IpFamily } from '../../topologies/ip.ts';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
 import { findParty, resolveTarget, type Party, type ResolvedTarget } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -42,10 +43,10 @@ export async function makeRequest(
   options: RequestOptions = {},
 ): Promise<RequestReport> {
   const from = findParty(plan, request.from);
-  const target = resolveTarget(plan, request.to, from);
+  const target = resolveTarget(plan, request.to, from, request.ipFamily);
   const canary = createCanary();
   const startedNs = realtimeNs();
-  const report = await runClient(from, target, canary, options);
+  const report = await runClient(from, { ...target, ipFamily: request.ipFamily }, canary, options);
   const endedNs = realtimeNs();
   const seen = await observations.waitFor(
     canary,
@@ -68,16 +69,19 @@ export async function makeRequest(
 
 async function runClient(
   from: Party,
-  target: ResolvedTarget,
+  target: ResolvedTarget & { readonly ipFamily?: IpFamily },
   canary: string,
   options: RequestOptions,
 ): Promise<ClientReport> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const inside = ['ip', 'netns', 'exec', from.netns];
+  const { ipFamily } = target;
+  const isName = target.address === undefined;
   const limits = { timeoutMs: timeoutMs + GRACE_MS };
   if (target.scheme === 'http') {
     const argv = curlArgv(target.url, canary, timeoutMs, [
       ...resolveArgs(target),
+      ...(isName && ipFamily !== undefined ? [ipFamily === 'IPv6' ? '-6' : '-4'] : []),
       ...(options.curl ?? []),
     ]);
     return readCurl(await runCaptured([...inside, ...argv], limits));
@@ -85,13 +89,14 @@ async function runClient(
   const { scheme, port } = target;
   const host = target.address ?? target.authority.slice(0, -`:${port}`.length);
   const client = ['client', scheme, host, String(port), canary, String(timeoutMs)];
+  if (ipFamily !== undefined) client.push(ipFamily === 'IPv6' ? '6' : '4');
   return readEcho(await runCaptured([...inside, ...programArgv('app-host'), ...client], limits));
 }
 
 /** Nodes and the client outside have no cluster DNS: a name comes with its address. */
 function resolveArgs({ address, authority }: ResolvedTarget): readonly string[] {
-  const isName = address !== undefined && !authority.startsWith(`${address}:`);
-  return isName ? ['--resolve', `${authority}:${address}`] : [];
+  if (address === undefined || authority.startsWith(`${bracketed(address)}:`)) return [];
+  return ['--resolve', `${authority}:${bracketed(address)}`];
 }
 
 function readEcho(done: Captured): ClientReport {

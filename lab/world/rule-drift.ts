@@ -1,6 +1,6 @@
 import { closeNetns, createNetns } from '../../dataplane/kernel/netns.ts';
 import type { Plan } from '../plan/plan.ts';
-import { fdOf, type NetnsTable } from './build.ts';
+import { fdOf, startRules, type NetnsTable, type StartRules } from './build.ts';
 import { LabError } from './errors.ts';
 import { runCaptured } from './run-captured.ts';
 
@@ -17,12 +17,12 @@ const AGENT = /\bISTIO_/;
  * @throws LabError LAB_BUILD_FAILED when rules cannot be loaded or read
  */
 export async function findRuleDrift(plan: Plan, table: NetnsTable): Promise<string[]> {
-  const withRules = plan.netns.flatMap(({ name, restore }) =>
-    restore === undefined || restore === '' ? [] : [{ name, restore }],
-  );
   const faults = await Promise.all(
-    withRules.map(async ({ name, restore }) => {
-      const [wished, seen] = await Promise.all([savedOf(restore), save(fdOf(table, name))]);
+    startRules(plan).map(async ({ name, program, restore }) => {
+      const [wished, seen] = await Promise.all([
+        savedOf(program, restore),
+        save(program, fdOf(table, name)),
+      ]);
       return differences(
         wished,
         seen.filter((line) => !AGENT.test(line)),
@@ -33,21 +33,22 @@ export async function findRuleDrift(plan: Plan, table: NetnsTable): Promise<stri
 }
 
 /** What the kernel makes of a text for iptables-restore. */
-async function savedOf(restore: string): Promise<string[]> {
+async function savedOf(program: StartRules['program'], restore: string): Promise<string[]> {
   const scratch = createNetns();
   try {
-    await run(['iptables-restore', '-w', '10'], scratch, restore);
-    return await save(scratch);
+    await run([program, '-w', '10'], scratch, restore);
+    return await save(program, scratch);
   } finally {
     closeNetns(scratch);
   }
 }
 
 /** Rules with their tables in front: `nat -A POSTROUTING …`, in order. */
-async function save(netnsFd: number): Promise<string[]> {
+async function save(program: StartRules['program'], netnsFd: number): Promise<string[]> {
+  const argv = [program.replace('restore', 'save')];
   const rules: string[] = [];
   let tableName = '';
-  for (const line of (await run(['iptables-save'], netnsFd)).split('\n')) {
+  for (const line of (await run(argv, netnsFd)).split('\n')) {
     if (line.startsWith('*')) tableName = line.slice(1);
     if (line.startsWith('-A ')) rules.push(`${tableName} ${line}`);
   }

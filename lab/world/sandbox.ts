@@ -61,7 +61,8 @@ function copyEtc(): void {
  * the cluster's DNS.
  */
 function writeResolver(plan: Plan): void {
-  replaceFile('/etc/resolv.conf', `nameserver ${plan.dnsServiceIp}\n`);
+  const servers = [plan.dnsServiceIp, plan.secondDnsServiceIp].filter(Boolean);
+  replaceFile('/etc/resolv.conf', servers.map((ip) => `nameserver ${ip}\n`).join(''));
   replaceFile('/etc/hosts', '127.0.0.1 localhost\n::1 localhost ip6-localhost\n');
   replaceFile('/etc/nsswitch.conf', NSSWITCH);
   for (const { name, resolvConf, hosts } of plan.netns) {

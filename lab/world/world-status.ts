@@ -11,8 +11,8 @@ export function statusOf(world: World): LabStatus {
     topologyFile: plan.topologyFile,
     era: plan.era,
     startedNs: startedNs.toString(),
-    nodes: plan.nodes.map(({ name, address, podRange, ztunnelAddress }) => {
-      return { name, address, podRange, ztunnelAddress };
+    nodes: plan.nodes.map(({ name, address, podRange, ztunnelAddress, second }) => {
+      return { name, address, podRange, ztunnelAddress, ...(second && { second }) };
     }),
     pods: plan.pods.map((pod) => podStatus(pod, world.isEnrolled(pod.uid))),
     processes: children.statuses(),
@@ -21,9 +21,10 @@ export function statusOf(world: World): LabStatus {
 }
 
 function podStatus(pod: PodPlan, enrolled: boolean): PodStatus {
-  const { uid, name, namespace, node, address, netns, system, apps } = pod;
+  const { uid, name, namespace, node, address, secondAddress, netns, system, apps } = pod;
   const shown = apps.map((app) =>
     app.kind === 'command' ? app.argv.join(' ') : `${app.kind}:${app.port}`,
   );
-  return { uid, name, namespace, node, address, netns, system, enrolled, apps: shown };
+  const addresses = { address, ...(secondAddress !== undefined && { secondAddress }) };
+  return { uid, name, namespace, node, ...addresses, netns, system, enrolled, apps: shown };
 }

@@ -17,6 +17,7 @@ const PLAIN_UDP_BYTES = 512;
 const EDNS_UDP_BYTES = 1232;
 const TYPE_NUMBERS = {
   A: DNS_TYPE.A,
+  AAAA: DNS_TYPE.AAAA,
   SRV: DNS_TYPE.SRV,
   PTR: DNS_TYPE.PTR,
   TXT: DNS_TYPE.TXT,
@@ -67,11 +68,15 @@ function respond(zone: Zone, query: DnsMessage, question: DnsQuestion): DnsMessa
     questions: [question],
     answers,
     authorities: answers.length === 0 ? [startOfAuthority(zone.domain)] : [],
-    additionals: [...new Set(targets)].filter((r) => r.type === 'A').map((r) => toDns(r, r.name)),
+    additionals: [...new Set(targets)].filter(isAddress).map((r) => toDns(r, r.name)),
     ...(query.edns && {
       edns: { udpPayloadBytes: EDNS_UDP_BYTES, version: 0, isDnssecOk: false, options: [] },
     }),
   };
+}
+
+function isAddress({ type }: ZoneRecord): boolean {
+  return type === 'A' || type === 'AAAA';
 }
 
 /** @param name As the question spelt it: resolvers compare the case. */
@@ -88,6 +93,7 @@ function toDns(record: ZoneRecord, name: string): DnsRecord {
 function dataOf(record: ZoneRecord): DnsData {
   switch (record.type) {
     case 'A':
+    case 'AAAA':
       return { kind: 'address', address: record.address };
     case 'PTR':
       return { kind: 'name', name: record.target };

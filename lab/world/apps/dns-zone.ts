@@ -1,10 +1,12 @@
+import { parseIp } from '../../../topologies/ip.ts';
+import { addressesOf, vipsOf } from '../../plan/families.ts';
 import type { Plan, PodPlan, ServicePlan } from '../../plan/plan.ts';
 
 /** Seconds; what CoreDNS's kubernetes plugin answers with by default. */
 export const TTL_SECONDS = 5;
 
 export type ZoneRecord = { readonly name: string } & (
-  | { readonly type: 'A'; readonly address: string }
+  | { readonly type: 'A' | 'AAAA'; readonly address: string }
   | {
       readonly type: 'SRV';
       readonly port: number;
@@ -38,20 +40,30 @@ export function buildZone(plan: Plan): Zone {
   };
   add({ name: `dns-version.${domain}`, type: 'TXT', text: '1.1.0' });
   for (const service of plan.services) addService(service, add);
-  for (const pod of plan.pods) add(podRecord(pod, domain));
+  for (const pod of plan.pods) podRecords(pod, domain).forEach(add);
   return { domain, records, parents: parentsOf(records.keys()) };
 }
 
-/** Reverse name of an IPv4 address (RFC 1035 §3.5). */
+/** Reverse name of an address (RFC 1035 §3.5, RFC 3596 §2.5). */
 export function reverseName(address: string): string {
-  return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
+  const parsed = parseIp(address);
+  if (parsed?.family !== 'IPv6') return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
+  const digits = parsed.value.toString(16).padStart(32, '0');
+  return `${[...digits].reverse().join('.')}.ip6.arpa`;
+}
+
+function typeOf(address: string): 'A' | 'AAAA' {
+  return address.includes(':') ? 'AAAA' : 'A';
 }
 
 function addService(service: ServicePlan, add: (record: ZoneRecord) => void): void {
-  const { hostname, vip, endpoints } = service;
-  if (vip !== undefined) {
-    add({ name: hostname, type: 'A', address: vip });
-    add({ name: reverseName(vip), type: 'PTR', target: hostname });
+  const { hostname } = service;
+  const vips = vipsOf(service);
+  if (vips.length > 0) {
+    for (const vip of vips) {
+      add({ name: hostname, type: typeOf(vip), address: vip });
+      add({ name: reverseName(vip), type: 'PTR', target: hostname });
+    }
     for (const { name, protocol, port } of service.ports) {
       if (name === '') continue;
       add({
@@ -64,10 +76,13 @@ function addService(service: ServicePlan, add: (record: ZoneRecord) => void): vo
     }
     return;
   }
+  const endpoints = service.endpoints.flatMap((endpoint) =>
+    addressesOf(endpoint).map((address) => ({ address, ports: endpoint.ports })),
+  );
   for (const { address, ports } of endpoints) {
     const target = `${dashed(address)}.${hostname}`;
-    add({ name: hostname, type: 'A', address });
-    add({ name: target, type: 'A', address });
+    add({ name: hostname, type: typeOf(address), address });
+    add({ name: target, type: typeOf(address), address });
     add({ name: reverseName(address), type: 'PTR', target });
     for (const { name, protocol, port } of service.ports) {
       if (name === '') continue;
@@ -88,13 +103,17 @@ function srvName(port: string, protocol: 'TCP' | 'UDP', hostname: string): strin
   return `_${port}._${protocol.toLowerCase()}.${hostname}`;
 }
 
-function podRecord(pod: PodPlan, domain: string): ZoneRecord {
-  const name = `${dashed(pod.address)}.${pod.namespace}.pod.${domain}`;
-  return { name, type: 'A', address: pod.address };
+function podRecords(pod: PodPlan, domain: string): ZoneRecord[] {
+  return addressesOf(pod).map((address) => {
+    const name = `${dashed(address)}.${pod.namespace}.pod.${domain}`;
+    return { name, type: typeOf(address), address };
+  });
 }
 
+/** Dots and colons become dashes, and no label begins or ends with one. */
 function dashed(address: string): string {
-  return address.replaceAll('.', '-');
+  const label = address.replaceAll(/[.:]/g, '-');
+  return label.replace(/^-/, '0-').replace(/-$/, '-0');
 }
 
 function parentsOf(names: Iterable<string>): Set<string> {

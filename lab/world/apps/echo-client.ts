@@ -14,13 +14,14 @@ export interface EchoReport {
 }
 
 /**
- * Sends one line with the canary and wants it back: `tcp|udp <host> <port> <canary> <timeout ms>`.
+ * Sends one line with the canary and wants it back: `tcp|udp <host> <port> <canary> <timeout ms> [4|6]`.
  * Prints an `EchoReport`; names are resolved as every program of the machine does.
  */
 export async function runEchoClient(args: readonly string[]): Promise<void> {
-  const [protocol, host = '', port, canary = '', timeout] = args;
+  const [protocol, host = '', port, canary = '', timeout, family] = args;
   const exchange = protocol === 'udp' ? exchangeOverUdp : exchangeOverTcp;
-  const report = await resolveAndRun(exchange, host, Number(port), canary, Number(timeout));
+  const to = { host, port: Number(port), family: family === undefined ? 0 : Number(family) };
+  const report = await resolveAndRun(exchange, to, canary, Number(timeout));
   process.stdout.write(`${JSON.stringify(report)}\n`);
   process.exit(report.outcome === 'ok' ? 0 : 1);
 }
@@ -34,14 +35,13 @@ type Exchange = (
 
 async function resolveAndRun(
   exchange: Exchange,
-  host: string,
-  port: number,
+  { host, port, family }: { readonly host: string; readonly port: number; readonly family: number },
   canary: string,
   timeoutMs: number,
 ): Promise<EchoReport> {
   let address: string;
   try {
-    ({ address } = await lookup(host, { family: 4 }));
+    ({ address } = await lookup(host, { family }));
   } catch (error) {
     return { outcome: 'error', body: '', error: (error as Error).message };
   }

@@ -9,11 +9,11 @@ import { createHttpApp } from './http-app.ts';
 import type { AppContext, RunningApp } from './context.ts';
 
 const BACKLOG = 1024;
-const ANY = '0.0.0.0';
 
 export interface ServeOptions {
   /** Descriptor of the pod's netns; only needed during the call. */
   readonly netns: number;
+  readonly listenOn: '0.0.0.0' | '::';
   readonly zone: () => Zone;
 }
 
@@ -30,19 +30,19 @@ export async function serveApp(
 ): Promise<RunningApp[]> {
   switch (app.kind) {
     case 'http':
-      return [await listen(createHttpApp(context), app.port, options.netns)];
+      return [await listen(createHttpApp(context), app.port, options)];
     case 'tcp-echo':
-      return [await listen(createTcpEcho(context), app.port, options.netns)];
+      return [await listen(createTcpEcho(context), app.port, options)];
     case 'udp-echo': {
-      const socket = await bindUdp(app.port, options.netns);
+      const socket = await bindUdp(app.port, options);
       serveUdpEcho(socket, context);
       return [socket];
     }
     case 'dns': {
       const zone = options.zone();
-      const socket = await bindUdp(app.port, options.netns);
+      const socket = await bindUdp(app.port, options);
       serveDnsOverUdp(socket, zone);
-      return [socket, await listen(createDnsOverTcp(zone), app.port, options.netns)];
+      return [socket, await listen(createDnsOverTcp(zone), app.port, options)];
     }
     case 'command':
       return [];
@@ -50,9 +50,14 @@ export async function serveApp(
 }
 
 /** The socket listens already when Node gets it: a connection may come before Node's own listen. */
-function listen(server: Server, port: number, netns: number): Promise<RunningApp> {
-  const bind = { address: ANY, port };
-  const fd = openSocket({ netns, family: 'ipv4', reuseAddress: true, bind, listen: BACKLOG });
+function listen(
+  server: Server,
+  port: number,
+  { netns, listenOn }: ServeOptions,
+): Promise<RunningApp> {
+  const bind = { address: listenOn, port };
+  const family = listenOn === '::' ? 'ipv6' : 'ipv4';
+  const fd = openSocket({ netns, family, reuseAddress: true, bind, listen: BACKLOG });
   const connections = new Set<{ destroy(): void }>();
   server.on('connection', (socket) => {
     connections.add(socket);
@@ -71,10 +76,11 @@ function listen(server: Server, port: number, netns: number): Promise<RunningApp
   });
 }
 
-function bindUdp(port: number, netns: number): Promise<UdpSocket> {
-  const bind = { address: ANY, port };
-  const fd = openSocket({ netns, family: 'ipv4', type: 'dgram', bind });
-  const socket = createSocket('udp4');
+function bindUdp(port: number, { netns, listenOn }: ServeOptions): Promise<UdpSocket> {
+  const bind = { address: listenOn, port };
+  const isIpv6 = listenOn === '::';
+  const fd = openSocket({ netns, family: isIpv6 ? 'ipv6' : 'ipv4', type: 'dgram', bind });
+  const socket = createSocket(isIpv6 ? 'udp6' : 'udp4');
   return new Promise((resolve, reject) => {
     socket.once('error', reject);
     socket.bind({ fd }, () => {
