@@ -88,7 +88,7 @@ function exchangeOverUdp(
 ): Promise<EchoReport> {
   return new Promise((resolve) => {
     const remote = formatPeer(address, port);
-    const socket = createSocket('udp4');
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     let local: string | undefined;
     const end = (outcome: EchoReport['outcome'], body: string, error?: string): void => {
       clearTimeout(timer);
