@@ -5,6 +5,7 @@ import { dissect, type Dissection } from '../facts/dissect/dissect.ts';
 import type { Connection, Path, RunFacts } from '../facts/facts.ts';
 import { type Finished, runProgram } from '../hosts/run.ts';
 import { lackOfPackets } from '../judge/evidence.ts';
+import { observe } from '../run/observe.ts';
 import { readRules, type RulesReading } from '../run/read-rules.ts';
 import type { Lab } from '../world/lab.ts';
 import { EvidenceMissing } from './finding.ts';
@@ -86,10 +87,23 @@ export class ClaimWorld {
     return (await readFile(file, 'utf8').catch(() => '')).split('\n');
   }
 
-  async #dissect(): Promise<Dissection> {
-    const { interfaces } = this.facts;
-    const buffers = interfaces.map(({ file }) => readFile(join(this.#directory, file)));
-    const keyLog = await readFile(join(this.#directory, CAPTURE_FILES.keys), 'utf8');
-    return dissect(await Promise.all(buffers), keyLog);
+  /** A recording of its own while `make` runs, with what it shows. */
+  async record(name: string, make: () => Promise<void>): Promise<Dissection> {
+    const directory = `${this.#directory}-${name}`;
+    const { facts } = await observe(this.lab, { directory, snapLength: 0 }, async () => {
+      await make();
+      return [];
+    });
+    return dissectAll(directory, facts);
   }
+
+  async #dissect(): Promise<Dissection> {
+    return dissectAll(this.#directory, this.facts);
+  }
+}
+
+async function dissectAll(directory: string, { interfaces }: RunFacts): Promise<Dissection> {
+  const buffers = interfaces.map(({ file }) => readFile(join(directory, file)));
+  const keyLog = await readFile(join(directory, CAPTURE_FILES.keys), 'utf8');
+  return dissect(await Promise.all(buffers), keyLog);
 }

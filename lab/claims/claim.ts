@@ -1,7 +1,7 @@
 import type { Era } from '../../dataplane/redirect/era.ts';
 import type { FrameRef, Outcome } from '../judge/verdict.ts';
 import type { ClaimWorld } from './claim-world.ts';
-import type { ClaimRequestName } from './requests.ts';
+import type { ClaimActionName, ClaimRequestName } from './requests.ts';
 
 /** A generation of the redirect, or another data plane that a claim speaks of. */
 export type ClaimEra = Era | 'sidecar' | 'waypoint' | 'none';
@@ -35,6 +35,8 @@ export interface Claim {
   readonly needs?: string;
   /** Requests of the shared recording that the check reads. */
   readonly requests?: readonly ClaimRequestName[];
+  /** Programs of the shared recording whose packets the check reads. */
+  readonly actions?: readonly ClaimActionName[];
   /** The check changes the lab: it runs after all that only read, and mends what it broke. */
   readonly changesLab?: boolean;
   /** Outcome that is known, in all eras or in one; *holds* unless said, *could not run* with `needs`. */

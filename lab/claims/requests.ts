@@ -28,7 +28,26 @@ export const CLAIM_REQUESTS = {
   ajarMesh: to('client', 'http://pod:ajar:8081/get'),
   ajarPlain: to('bystander', 'http://pod:ajar:8080/get'),
   ajarRefused: to('bystander', 'http://pod:ajar:8081/get'),
+  gatePlain: to('bystander', 'http://pod:gate:8080/get'),
+  gateMesh: to('client', 'http://pod:gate:8080/get'),
+  gateOut: to('gate', 'http://pod:far:8080/get'),
   plainHbone: to('bystander', 'tcp://pod:far:15008'),
 } as const satisfies Readonly<Record<string, ScenarioRequest>>;
 
 export type ClaimRequestName = keyof typeof CLAIM_REQUESTS;
+
+const dig = (...args: readonly string[]): readonly string[] => [
+  'dig',
+  '+time=1',
+  '+tries=1',
+  ...args,
+];
+
+/** Programs that run in a pod during the shared recording, beside the requests. */
+export const CLAIM_ACTIONS = {
+  dnsUdp: { in: 'client', argv: dig('udp-asked.example') },
+  dnsTcp: { in: 'client', argv: dig('+tcp', 'tcp-asked.example') },
+  dnsLoop: { in: 'client', argv: dig('@127.0.0.53', 'loop-asked.example') },
+} as const;
+
+export type ClaimActionName = keyof typeof CLAIM_ACTIONS;

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { RunFacts } from '../facts/facts.ts';
+import { runProgram } from '../hosts/run.ts';
 import type { RequestResult } from '../facts/request.ts';
 import type { Outcome } from '../judge/verdict.ts';
 import { PlanError } from '../plan/errors.ts';
@@ -11,7 +12,7 @@ import type { Claim, ClaimEra, Finding } from './claim.ts';
 import { expectedOutcome } from './claim.ts';
 import { ClaimWorld } from './claim-world.ts';
 import { couldNotRun, EvidenceMissing } from './finding.ts';
-import { CLAIM_REQUESTS, type ClaimRequestName } from './requests.ts';
+import { CLAIM_ACTIONS, CLAIM_REQUESTS, type ClaimRequestName } from './requests.ts';
 
 /** Version of the JSON in `claims.json`. */
 export const CLAIMS_SCHEMA = 'ambient-lab/claims/1';
@@ -79,13 +80,23 @@ async function recordRequests(
   { directory, signal }: RunClaimsOptions,
 ): Promise<RunFacts | undefined> {
   const names = new Set(claims.flatMap(({ requests }) => requests ?? []));
-  if (names.size === 0) return undefined;
+  const actions = new Set(claims.flatMap((claim) => claim.actions ?? []));
+  if (names.size + actions.size === 0) return undefined;
   const { facts } = await observe(lab, { directory, snapLength: 0, signal }, async () => {
     const made: RequestResult[] = [];
     for (const name of names) made.push(...(await makeRequests(lab, name)));
+    for (const name of actions) await act(lab, CLAIM_ACTIONS[name]);
     return made;
   });
   return facts;
+}
+
+async function act(
+  lab: Lab,
+  action: { readonly in: string; readonly argv: readonly string[] },
+): Promise<void> {
+  const [file = '', ...args] = lab.execArgv(action.in, action.argv);
+  await runProgram([file, ...args], { timeoutMs: REQUEST_TIMEOUT_MS });
 }
 
 /** A topology of the user's own may lack a pod: claims that read it then lack their request. */

@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { enrolsRunningPods } from '../checks/lives.ts';
 
 /** See `statement`. */
 export const cni01: Claim = {
@@ -6,5 +7,6 @@ export const cni01: Claim = {
   statement: 'The agent enrols and releases running pods without restarting the app',
   source: 'field notes',
   eras: IN_POD,
-  needs: 'a client held open by the check (shown in test/e2e/lives)',
+  changesLab: true,
+  check: enrolsRunningPods,
 };

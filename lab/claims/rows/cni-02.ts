@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { firstInstructionCaptured } from '../checks/lives.ts';
 
 /** See `statement`. */
 export const cni02: Claim = {
@@ -6,5 +7,5 @@ export const cni02: Claim = {
   statement: 'A new pod starts only after redirection works: no packet escapes',
   source: 'field notes',
   eras: IN_POD,
-  needs: 'a pod whose first instruction connects',
+  check: firstInstructionCaptured,
 };

@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { dnsIsCaptured } from '../checks/dns.ts';
 
 /** See `statement`. */
 export const redirect27: Claim = {
@@ -6,5 +7,12 @@ export const redirect27: Claim = {
   statement: 'DNS of the app by UDP and TCP meets 15053, that of ztunnel does not',
   source: 'facts, statement 27',
   eras: IN_POD,
-  needs: 'a check of DNS',
+  actions: ['dnsUdp', 'dnsTcp'],
+  expected: {
+    'inpod-tproxy': {
+      outcome: 'refuted',
+      because: 'the rules of 1.21 to 1.23 capture DNS over UDP only; TCP came with 1.24',
+    },
+  },
+  check: dnsIsCaptured,
 };

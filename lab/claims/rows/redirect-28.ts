@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { loopbackDnsIsFree } from '../checks/dns.ts';
 
 /** See `statement`. */
 export const redirect28: Claim = {
@@ -6,5 +7,6 @@ export const redirect28: Claim = {
   statement: 'DNS over loopback by UDP is not captured',
   source: 'facts, statement 28',
   eras: IN_POD,
-  needs: 'a check of DNS',
+  actions: ['dnsUdp', 'dnsLoop'],
+  check: loopbackDnsIsFree,
 };

@@ -1,4 +1,5 @@
-import { type Claim, IN_POD } from '../claim.ts';
+import type { Claim } from '../claim.ts';
+import { bypassesInbound } from '../checks/lives.ts';
 
 /** See `statement`. */
 export const redirect29: Claim = {
@@ -6,6 +7,7 @@ export const redirect29: Claim = {
   statement:
     'Annotation bypass-inbound-capture: plain text untouched, outbound captured, HBONE served',
   source: 'facts, statement 29',
-  eras: IN_POD,
-  needs: 'annotated pods in the world of claims',
+  eras: ['inpod-redirect', 'inpod-nft'],
+  requests: ['gatePlain', 'gateMesh', 'gateOut'],
+  check: bypassesInbound,
 };

@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { firstInstructionCaptured } from '../checks/lives.ts';
 
 /** See `statement`. */
 export const redirect35: Claim = {
@@ -6,5 +7,5 @@ export const redirect35: Claim = {
   statement: 'The network is ready before the first process of a pod',
   source: 'facts, statement 35',
   eras: IN_POD,
-  needs: 'a pod whose first instruction connects',
+  check: firstInstructionCaptured,
 };

@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { tornDownAtOnce } from '../checks/lives.ts';
 
 /** See `statement`. */
 export const redirect38: Claim = {
@@ -6,5 +7,10 @@ export const redirect38: Claim = {
   statement: 'DelWorkload tears down at once, without GOAWAY',
   source: 'facts, statement 38',
   eras: IN_POD,
-  needs: 'a connection held by the check',
+  changesLab: true,
+  expected: {
+    outcome: 'refuted',
+    because: 'it is torn down at once, but our ztunnel says GOAWAY(NO_ERROR) before it closes',
+  },
+  check: tornDownAtOnce,
 };

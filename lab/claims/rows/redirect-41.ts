@@ -1,10 +1,12 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { replaysAllPods } from '../checks/handover.ts';
 
 /** See `statement`. */
 export const redirect41: Claim = {
   id: 'redirect-41',
-  statement: 'A reconnect replays all pods before SnapshotSent; others are stopped',
+  statement: 'A ztunnel that connects to the agent is told of all pods before SnapshotSent',
   source: 'facts, statement 41',
   eras: IN_POD,
-  needs: "a ztunnel of the check at the agent's socket",
+  changesLab: true,
+  check: replaysAllPods,
 };

@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { revokedIsClosed } from '../checks/lives.ts';
 
 /** See `statement`. */
 export const redirect54: Claim = {
@@ -6,5 +7,6 @@ export const redirect54: Claim = {
   statement: 'Revoking an ALLOW closes connections that are open',
   source: 'facts, statement 54',
   eras: IN_POD,
-  needs: 'a change of policies in a running lab',
+  changesLab: true,
+  check: revokedIsClosed,
 };

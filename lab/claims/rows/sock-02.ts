@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { entersOnlyToMakeSockets } from '../checks/handover.ts';
 
 /** See `statement`. */
 export const sock02: Claim = {
@@ -6,5 +7,6 @@ export const sock02: Claim = {
   statement: 'The namespace is handed over as a descriptor and entered only to make a socket',
   source: 'field notes',
   eras: IN_POD,
-  needs: "a recording of descriptors passed on the agent's socket",
+  changesLab: true,
+  check: entersOnlyToMakeSockets,
 };

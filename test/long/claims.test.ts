@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { BUILDABLE_ERAS } from '../../dataplane/redirect/era.ts';
+import { ALL_CLAIMS } from '../../lab/claims/all-claims.ts';
+import { runClaims } from '../../lab/claims/run-claims.ts';
+import { planLab } from '../../lab/plan/plan-lab.ts';
+import { createLab } from '../../lab/world/client.ts';
+import { loadTopology } from '../../topologies/load.ts';
+import { scratchDirectory } from '../e2e/support/lab.ts';
+
+const WORLD = join(import.meta.dirname, '..', '..', 'topologies', 'claims.yaml');
+
+/** Settled by what stays as it is without a mesh: an app's own address is free anyway. */
+const TRUE_WITHOUT_MESH = ['redirect-25'];
+
+t.setTimeout(600_000);
+
+for (const era of BUILDABLE_ERAS) {
+  t.test(`runClaims() settles every claim of era ${era} as recorded`, async (t) => {
+    const plan = planLab(loadTopology(WORLD), { era, lab: `tlc${process.pid}-${era}` });
+    await using lab = await createLab(plan);
+    await using scratch = await scratchDirectory();
+    const own = ALL_CLAIMS.filter(({ eras }) => eras.includes(era));
+    const results = await runClaims(lab, own, { directory: join(scratch.path, era) });
+    t.equal(results.length, own.length);
+    for (const result of results) t.ok(result.asExpected, `${result.id}: ${result.text}`);
+  });
+}
+
+t.test('runClaims() without a mesh: no check that only looks can hold', async (t) => {
+  const plan = planLab(loadTopology(WORLD), { lab: `tlc${process.pid}-none` });
+  await using lab = await createLab(plan, { withoutMesh: true });
+  await using scratch = await scratchDirectory();
+  const looking = ALL_CLAIMS.filter(
+    ({ check, changesLab, eras }) =>
+      check !== undefined && changesLab !== true && eras.includes(plan.era),
+  );
+  const results = await runClaims(lab, looking, { directory: join(scratch.path, 'none') });
+  const held = results.filter(({ outcome }) => outcome === 'holds').map(({ id }) => id);
+  t.same(held, TRUE_WITHOUT_MESH);
+  t.ok(results.filter(({ outcome }) => outcome === 'refuted').length > 10, 'most are refuted');
+});
