@@ -59,7 +59,7 @@ export class HeldConnection implements AsyncDisposable {
   }
 
   async #next(): Promise<{ readonly end?: string; readonly echoed?: number }> {
-    const { value, done } = await this.#lines.next();
-    return done === true ? { end: 'no report' } : (JSON.parse(value) as HeldEnd);
+    const line = await this.#lines.next();
+    return line.done === true ? { end: 'no report' } : (JSON.parse(line.value) as HeldEnd);
   }
 }
