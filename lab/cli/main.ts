@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addCapture } from './capture.ts';
 import { addClaims } from './claims.ts';
 import { createContext } from './context.ts';
+import { addDiff } from './diff.ts';
 import { addDoctor } from './doctor.ts';
 import { addDown } from './down.ts';
 import { addEnrol } from './enrol.ts';
@@ -31,6 +32,7 @@ const VERBS = [
   addTrace,
   addProve,
   addClaims,
+  addDiff,
   addMutate,
   addDoctor,
   addGc,

@@ -64,7 +64,7 @@ export function oneRequest(name: string, from: string, to: string): Scenario {
 export async function observeOne(
   lab: Lab,
   scenario: Scenario,
-  { results, verb }: { readonly results: string; readonly verb: 'trace' | 'prove' },
+  { results, verb }: { readonly results: string; readonly verb: 'trace' | 'prove' | 'diff' },
   signal: AbortSignal,
 ): Promise<Observation> {
   return inRunDirectory(results, `${lab.name}-${verb}`, new Date(), (directory) =>
