@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { renderRules } from '../report/rules.ts';
 import { renderRulesFile } from '../report/rules-file.ts';
-import { readRules } from '../run/read-rules.ts';
+import { isDrifted, readRules } from '../run/read-rules.ts';
 import { readRulesFile, summariseFile } from '../run/read-rules-file.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -29,7 +29,7 @@ export function addRules(program: Command, context: CommandContext): void {
     .argument('[target]', 'sleep, demo/sleep, node1, ztunnel/node1')
     .option('--lab <name>', 'which lab, when several run')
     .option('--from <file>', 'text of iptables-save and ip6tables-save, `-` for standard input')
-    .option('--raw', 'the text of iptables-save -c, untouched')
+    .option('--raw', 'the text of iptables-save -c and nft list ruleset, untouched')
     .option('--json', 'one JSON value on stdout')
     .addHelpText(
       'after',
@@ -58,10 +58,11 @@ async function rulesOfPlace(
   await using lab = await findLab(options.lab);
   const reading = await readRules(lab, target);
   output.result(reading, () =>
-    options.raw === true ? reading.saved : renderRules(reading, { width: output.width }),
+    options.raw === true
+      ? `${reading.saved}${reading.nft ?? ''}`
+      : renderRules(reading, { width: output.width }),
   );
-  const isDrifted = reading.drift?.isClean === false || reading.missingRouting.length > 0;
-  process.exitCode = isDrifted ? EXIT.failed : EXIT.held;
+  process.exitCode = isDrifted(reading) ? EXIT.failed : EXIT.held;
 }
 
 async function rulesOfFile(

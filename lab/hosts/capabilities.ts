@@ -83,7 +83,7 @@ const PROBES: readonly Probe[] = [
   },
   nft('nft nat', 'capturing with nftables', [
     'add chain inet probe c { type nat hook output priority -100 ; }',
-    'add rule inet probe c meta mark & 0xfff != 0x539 counter redirect to :15001',
+    'add rule inet probe c meta l4proto tcp meta mark & 0xfff != 0x539 counter redirect to :15001',
   ]),
   nft('nft route and ct', 'bringing replies back to ztunnel with nftables', [
     'add chain inet probe c { type route hook output priority -150 ; }',

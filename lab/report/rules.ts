@@ -1,6 +1,8 @@
 import type { Drift } from '../../dataplane/redirect/diff.ts';
 import { ipArguments, isListedAs } from '../../dataplane/redirect/routing.ts';
-import type { RulesReading } from '../run/read-rules.ts';
+import type { SetMember } from '../../dataplane/agent/set-member.ts';
+import { isDrifted, type RulesReading } from '../run/read-rules.ts';
+import type { SetReading } from '../run/read-sets.ts';
 import { renderWalks } from './walk.ts';
 import { wrapText } from './wrap.ts';
 
@@ -38,17 +40,22 @@ function renderRouting(reading: RulesReading, options: RulesTextOptions): readon
   });
 }
 
-function renderDrift({ drift, missingRouting }: RulesReading): string {
-  if (drift === undefined) return 'No redirect rules are wanted here.';
-  if (drift.isClean && missingRouting.length === 0) {
+function renderDrift(reading: RulesReading): string {
+  const { drift, missingRouting, leftovers, sets } = reading;
+  if (!isDrifted(reading)) {
+    if (drift === undefined) return 'No redirect rules are wanted here, and none are here.';
     return 'As wanted: the kernel has every rule and route of the era, in order, and no rule too many.';
   }
   const routing = missingRouting.map(
     (entry) => `  missing  ip ${ipArguments(entry, 'add').join(' ')}`,
   );
   return [
-    'DIFFERS from what the era wants (`enrol` the pod again to repair it):',
-    ...describeDrift(drift),
+    drift === undefined
+      ? 'DIFFERS: no redirect rules are wanted here, and these are left of one (`enrol` and `leave` remove them):'
+      : 'DIFFERS from what the era wants (`enrol` the pod again to repair it):',
+    ...(drift === undefined ? [] : describeDrift(drift)),
+    ...leftovers.map((what) => `  leftover ${what}`),
+    ...sets.flatMap(describeSet),
     ...routing,
   ].join('\n');
 }
@@ -64,6 +71,14 @@ function describeDrift(drift: Drift): readonly string[] {
     ...drift.leftoverChains.map((chain) => `  leftover chain ${chain}`),
   ];
   return [...chains, ...missing, ...extra, ...order];
+}
+
+function describeSet({ name, missing, extra }: SetReading): readonly string[] {
+  const member = ({ address, uid }: SetMember): string => `${address} "${uid}"`;
+  return [
+    ...missing.map((one) => `  missing  set ${name}: ${member(one)}`),
+    ...extra.map((one) => `  extra    set ${name}: ${member(one)}`),
+  ];
 }
 
 function renderCrossCheck({ disagreements }: RulesReading): string {

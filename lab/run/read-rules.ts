@@ -1,16 +1,23 @@
 import { crossCheck, type Disagreement } from '../../dataplane/redirect/cross-check.ts';
-import { findDrift, type Drift } from '../../dataplane/redirect/diff.ts';
-import { hostRules } from '../../dataplane/redirect/host-rules.ts';
+import { NftPrints } from '../../dataplane/agent/nft-prints.ts';
+import { findDrift, ourChains, type Drift } from '../../dataplane/redirect/diff.ts';
+import { findNftDrift, ourTables } from '../../dataplane/redirect/nft-drift.ts';
+import type { NftPrint } from '../../dataplane/redirect/nft-drift.ts';
+import type { NftListing } from '../../dataplane/redirect/nft-listing.ts';
+import { parseNft } from '../../dataplane/redirect/parse-nft.ts';
 import { parseSave } from '../../dataplane/redirect/parse-save.ts';
-import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import { isListedAs } from '../../dataplane/redirect/routing.ts';
 import type { RoutingEntry, RuleSet } from '../../dataplane/redirect/rule.ts';
+import type { SavedRules } from '../../dataplane/redirect/saved.ts';
 import { type Direction, type WalkStep, walkRules } from '../../dataplane/redirect/walk.ts';
+import { mergeNftWalk } from '../../dataplane/redirect/walk-nft.ts';
 import { runProgram } from '../hosts/run.ts';
 import type { Plan } from '../plan/plan.ts';
 import { LabError } from '../world/errors.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
 import { findParty } from '../plan/names.ts';
+import { probedPods, readSet, setCommand, type SetReading } from './read-sets.ts';
+import { wantedRules, type RulesPlaceInLab } from './wanted-rules.ts';
 
 /** The rules of one place in a running lab, as the kernel tells them, and what we know of them. */
 export interface RulesReading {
@@ -28,40 +35,125 @@ export interface RulesReading {
   readonly drift?: Drift;
   /** Where a second parser (the npm package iptables-parser) read the same text otherwise. */
   readonly disagreements: readonly Disagreement[];
+  /** What no rule set wants here and is there all the same: another era's, or of a pod that left. */
+  readonly leftovers: readonly string[];
+  /** Sets that rules of ours match, where there are such rules. */
+  readonly sets: readonly SetReading[];
   /** The text of `iptables-save -c`, untouched. */
   readonly saved: string;
+  /** The text of `nft -y list ruleset`, untouched; absent where nft is not installed. */
+  readonly nft?: string;
 }
 
 /** Reads rules, policy rules and routes of a pod, a node, `outside` or `ztunnel/<node>`. */
 export async function readRules(lab: Lab, target: string): Promise<RulesReading> {
   const status = await lab.status();
-  const [saved, policyRules, routes] = await Promise.all([
+  const { pod, ...place } = placeOf(lab.plan, status, target);
+  const wanted = wantedRules(lab.plan, { ...place, ...(pod === undefined ? {} : { pod }) });
+  const [saved, legacy, nft, policyRules, routes, sets] = await Promise.all([
     read(lab, target, ['iptables-save', '-c']),
+    readLegacy(lab, target),
+    tryRead(lab, target, ['nft', '-y', 'list', 'ruleset']),
     read(lab, target, ['ip', 'rule', 'show']),
     read(lab, target, ['ip', 'route', 'show', 'table', 'all']),
+    readSets(lab, target, status, wanted),
   ]);
-  const place = placeOf(lab.plan, status, target);
-  const wanted = wantedRules(lab.plan, place);
   const known = wanted?.families ?? [];
   const routing = (wanted?.routing ?? []).filter(({ family }) => family === 'ipv4');
   const listed = [...lines(policyRules), ...lines(routes)];
   const rules = parseSave(saved);
-  const ipv4 = known.find(({ family }) => family === 'ipv4');
+  const listing = withoutIptables(parseNft(nft ?? ''), rules);
+  const print = wanted?.nft && (await new NftPrints().of(wanted.nft, {}));
+  const drift = driftOf(wanted, rules, listing, print);
   return {
     target,
     ...place,
     walks: directionsOf(place.role).map((direction) => ({
       direction,
-      steps: walkRules(rules, direction, { family: 'ipv4', known }),
+      steps: mergeNftWalk(
+        walkRules(rules, direction, { family: 'ipv4', known }),
+        listing,
+        direction,
+        print?.rules,
+      ),
     })),
     policyRules: lines(policyRules),
     routes: lines(routes),
     routing,
     missingRouting: routing.filter((entry) => !listed.some((line) => isListedAs(entry, line))),
-    ...(ipv4 === undefined ? {} : { drift: findDrift(ipv4, rules) }),
+    ...(drift === undefined ? {} : { drift }),
+    leftovers: leftoversOf(wanted, rules, listing, parseSave(legacy)),
+    sets,
     disagreements: crossCheck(saved),
     saved,
+    ...(nft === undefined ? {} : { nft }),
   };
+}
+
+/** Whether anything is not as the era wants it. */
+export function isDrifted(reading: RulesReading): boolean {
+  const { drift, missingRouting, leftovers, sets } = reading;
+  const isSetWrong = sets.some(({ missing, extra }) => missing.length + extra.length > 0);
+  return drift?.isClean === false || missingRouting.length + leftovers.length > 0 || isSetWrong;
+}
+
+function driftOf(
+  wanted: RuleSet | undefined,
+  rules: SavedRules,
+  listing: NftListing,
+  print: NftPrint | undefined,
+): Drift | undefined {
+  if (print !== undefined) return findNftDrift(print, listing);
+  const ipv4 = wanted?.families.find(({ family }) => family === 'ipv4');
+  return ipv4 === undefined ? undefined : findDrift(ipv4, rules);
+}
+
+/** Tables that iptables keeps in nf_tables are read by iptables-save already. */
+function withoutIptables(listing: NftListing, rules: SavedRules): NftListing {
+  const names = new Set(rules.tables.map(({ name }) => name));
+  return {
+    tables: listing.tables.filter(({ family, name }) => family !== 'ip' || !names.has(name)),
+  };
+}
+
+function leftoversOf(
+  wanted: RuleSet | undefined,
+  rules: SavedRules,
+  listing: NftListing,
+  legacy: SavedRules,
+): readonly string[] {
+  const hasIptables = (wanted?.families.length ?? 0) > 0;
+  const chains = (saved: SavedRules): readonly string[] => ourChains(saved);
+  const isLegacyRead = JSON.stringify(chains(legacy)) === JSON.stringify(chains(rules));
+  return [
+    ...(hasIptables ? [] : chains(rules).map((chain) => `chain ${chain} of iptables`)),
+    ...(isLegacyRead ? [] : chains(legacy).map((chain) => `chain ${chain} of iptables-legacy`)),
+    ...(wanted?.nft === undefined ? ourTables(listing) : []).map(
+      (table) => `table inet ${table} of nftables`,
+    ),
+  ];
+}
+
+/** Rules of the legacy backend; looked for only where it has tables, for looking makes some. */
+async function readLegacy(lab: Lab, target: string): Promise<string> {
+  const tables = await tryRead(lab, target, ['cat', '/proc/net/ip_tables_names']);
+  if (tables === undefined || tables.trim() === '') return '';
+  return (await tryRead(lab, target, ['iptables-legacy-save', '-c'])) ?? '';
+}
+
+async function readSets(
+  lab: Lab,
+  target: string,
+  status: LabStatus,
+  wanted: RuleSet | undefined,
+): Promise<readonly SetReading[]> {
+  const party = findParty(lab.plan, target);
+  if (party.kind !== 'node') return [];
+  const members = probedPods(lab.plan, status, party.node.name);
+  const sets = (wanted?.sets ?? []).filter(({ family }) => family === 'ipv4');
+  return Promise.all(
+    sets.map(async (set) => readSet(set, await tryRead(lab, target, setCommand(set)), members)),
+  );
 }
 
 /** The ways through a place, replies last. */
@@ -86,31 +178,31 @@ async function read(
   );
 }
 
-interface Place {
-  readonly role: RulesReading['role'];
-  readonly enrolled: boolean;
+/** What a program prints; nothing when it is not installed or has nothing to print. */
+async function tryRead(
+  lab: Lab,
+  target: string,
+  argv: readonly [string, ...string[]],
+): Promise<string | undefined> {
+  const [file = '', ...args] = lab.execArgv(target, argv);
+  const done = await runProgram([file, ...args], { timeoutMs: 10_000 });
+  return done.exitCode === 0 ? done.stdout : undefined;
 }
 
-function placeOf(plan: Plan, status: LabStatus, text: string): Place {
+function placeOf(plan: Plan, status: LabStatus, text: string): RulesPlaceInLab {
   const party = findParty(plan, text);
   switch (party.kind) {
     case 'node':
       return { role: 'node', enrolled: false };
     case 'pod': {
       const pod = status.pods.find(({ uid }) => uid === party.pod.uid);
-      return { role: 'pod', enrolled: pod?.enrolled ?? false };
+      return { role: 'pod', enrolled: pod?.enrolled ?? false, pod: party.pod };
     }
     case 'ztunnel':
     case 'outside':
     case 'fabric':
       return { role: 'other', enrolled: false };
   }
-}
-
-function wantedRules(plan: Plan, place: Place): RuleSet | undefined {
-  if (place.role === 'node') return hostRules({ era: plan.era });
-  if (!place.enrolled) return undefined;
-  return podRules({ era: plan.era, dnsCapture: plan.dnsCapture });
 }
 
 function lines(text: string): readonly string[] {

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import type { Era } from '../../dataplane/redirect/era.ts';
 import { CAPTURE_FILES } from '../../lab/capture/layout.ts';
 import { analyseRun } from '../../lab/facts/analyse-run.ts';
 import type { RunFacts } from '../../lab/facts/facts.ts';
@@ -56,7 +57,14 @@ async function inPod(lab: Lab, pod: string, ...argv: readonly string[]): Promise
   if (exitCode !== 0) throw new Error(`Cannot run ${argv.join(' ')} in ${pod}: ${stderr}`);
 }
 
-t.setTimeout(170_000);
+/** Empties the chain of Istio that outbound packets meet in a table. */
+function flush(era: Era, table: 'nat' | 'mangle'): readonly string[] {
+  return era === 'inpod-nft'
+    ? ['nft', 'flush', 'chain', 'inet', `istio-ambient-${table}`, 'istio-output']
+    : ['iptables', '-t', table, '-F', 'ISTIO_OUTPUT'];
+}
+
+t.setTimeout(260_000);
 
 for (const era of TESTED_ERAS) {
   t.test(`what proves mutual TLS, and what must not, in era ${era}`, async (t) => {
@@ -122,7 +130,7 @@ for (const era of TESTED_ERAS) {
     });
 
     await t.test('without the redirect the verdict turns', async (t) => {
-      await inPod(lab, 'client', 'iptables', '-t', 'nat', '-F', 'ISTIO_OUTPUT');
+      await inPod(lab, 'client', ...flush(era, 'nat'));
       const { facts } = await see();
       t.match(outcomesOf(facts), {
         status: 'holds',
@@ -140,7 +148,7 @@ for (const era of TESTED_ERAS) {
     });
 
     await t.test('without the rule that brings replies home nothing is answered', async (t) => {
-      await inPod(lab, 'far', 'iptables', '-t', 'mangle', '-F', 'ISTIO_OUTPUT');
+      await inPod(lab, 'far', ...flush(era, 'mangle'));
       const { facts } = await see(['request'], { timeoutMs: 1500 });
       const outcomes = outcomesOf(facts);
       t.match(outcomes, { status: 'refuted', all: 'refuted' });
