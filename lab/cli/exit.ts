@@ -26,7 +26,7 @@ const BAD_INPUT = [
   'LAB_NO_CAPTURE',
   'LAB_NO_MESH',
   'LAB_PCAP_',
-  'PLAN_',
+  'LAB_PLAN_',
   'LAB_BUSY',
   'LAB_STARTING',
   'LAB_NO_',

@@ -152,6 +152,79 @@ t.test('planLab() steps out of the way of given pod ranges', async (t) => {
   );
 });
 
+t.test('planLab() gives a lab of two families addresses of both', async (t) => {
+  const text = (families: string): string =>
+    `name: d\nipFamilies: [${families}]\nnodes: [a, { name: b, podRange: "fd00:77::/64" }]\n` +
+    'workloads:\n  w: { node: b, app: http }\n  v: { node: b }\nservices:\n' +
+    '  one: { selector: w, ports: { 80: 8080 } }\n' +
+    '  two: { selector: w, ports: { 80: 8080 }, ipFamilyPolicy: PreferDualStack }\n' +
+    '  six: { selector: w, ports: { 80: 8080 }, ipFamilies: [IPv6], clusterIP: "fd00:10:96::101" }\n' +
+    '  none: { selector: w, ports: { 80: 8080 }, headless: true, ipFamilyPolicy: PreferDualStack }\n';
+  const plan = planText(text('IPv4, IPv6'));
+  const [a, b] = plan.nodes;
+  t.match(a, { address: '172.18.0.1', second: { address: 'fd00:172:18::1' } });
+  t.match(a?.second, { podRange: 'fd00:10:244:1::/64', gateway: 'fd00:10:244:1::1' });
+  t.match(b, { podRange: '10.244.2.0/24', second: { podRange: 'fd00:77::/64' } });
+  const shown = plan.pods.map(({ name, address, secondAddress }) => [name, address, secondAddress]);
+  t.same(shown, [
+    ['coredns', '10.244.1.3', 'fd00:10:244:1::3'],
+    ['w', '10.244.2.3', 'fd00:77::3'],
+    ['v', '10.244.2.4', 'fd00:77::4'],
+  ]);
+  t.same(
+    plan.services.map(({ name, vip, secondVip, ipFamilies }) => [
+      name,
+      vip,
+      secondVip,
+      ipFamilies?.join(),
+    ]),
+    [
+      ['kube-dns', '10.96.0.10', 'fd00:10:96::a', 'IPv4,IPv6'],
+      ['one', '10.96.1.1', undefined, 'IPv4'],
+      ['two', '10.96.1.2', 'fd00:10:96::102', 'IPv4,IPv6'],
+      ['six', 'fd00:10:96::101', undefined, 'IPv6'],
+      ['none', undefined, undefined, 'IPv4,IPv6'],
+    ],
+  );
+  const file = parse(renderStaticConfig(plan, [])) as {
+    workloads: { name: string; workloadIps: string[] }[];
+    services: { name: string; vips: string[]; ipFamilies: string }[];
+  };
+  const w = file.workloads.find(({ name }) => name === 'w');
+  t.same(w?.workloadIps, ['10.244.2.3', 'fd00:77::3']);
+  t.match(
+    file.services.find(({ name }) => name === 'two'),
+    { vips: ['/10.96.1.2', '/fd00:10:96::102'], ipFamilies: 'Dual' },
+  );
+  t.equal(file.services.find(({ name }) => name === 'six')?.ipFamilies, 'IPv6');
+  const node = plan.netns.find(({ name }) => name === 'b');
+  t.match(node?.restoreIpv6, /-d fd00:10:96::101\/128 -p tcp .* -j KUBE-SVC-/);
+  t.match(node?.restoreIpv6, /-j DNAT --to-destination \[fd00:77::3\]:8080/);
+  t.notMatch(node?.restore, /fd00:/);
+  t.notMatch(node?.restoreIpv6, /10\.96\./);
+  const pod = plan.netns.find(({ name }) => name === 'w.default');
+  t.match(pod?.resolvConf, /nameserver 10\.96\.0\.10\nnameserver fd00:10:96::a\n/);
+  t.match(pod?.routes, [{}, {}, { to: 'fd00:77::1/128' }, { to: 'default', via: 'fd00:77::1' }]);
+  const from = findParty(plan, 'v');
+  const urlOf = (to: string, family?: 'IPv4' | 'IPv6'): string =>
+    resolveTarget(plan, to, from, family).url;
+  t.equal(urlOf('http://pod:w:8080/get'), 'http://10.244.2.3:8080/get');
+  t.equal(urlOf('http://pod:w:8080/get', 'IPv6'), 'http://[fd00:77::3]:8080/get');
+  t.equal(urlOf('tcp://[fd00:77:0::3]:9'), 'tcp://[fd00:77::3]:9');
+  t.match(
+    codeOf(() => urlOf('http://[fd00:77::3]:9/', 'IPv4')),
+    /^LAB_BAD_TARGET/,
+  );
+  const turned = planText(text('IPv6, IPv4'));
+  t.equal(turned.pods[1]?.address, 'fd00:77::3', 'the first family is the default one');
+  t.equal(findService(turned, 'one', 'default').vip, 'fd00:10:96::102');
+  t.match(
+    codeOf(() => planLab(parseTopology(text('IPv4, IPv6'), 't.yaml'), { era: 'geneve' })),
+    /^LAB_PLAN_CONFLICT Cannot use IPv6 in era "geneve"/,
+  );
+  t.notOk('ipFamilies' in planOf('two-nodes'), 'a lab of IPv4 is planned as ever');
+});
+
 t.test('planLab() takes an era by name', async (t) => {
   const topology = loadTopology(path.join(ROOT, 'topologies/two-nodes.yaml'));
   t.equal(planLab(topology, { era: 'inpod-tproxy', lab: 'other' }).era, 'inpod-tproxy');

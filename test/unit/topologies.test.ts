@@ -355,6 +355,79 @@ t.test('parseTopology() names each fault with its place and what was meant', asy
   for (const [name, text, expected] of FAULTS) t.same(faultsOf(text), expected, name);
 });
 
+/** Faults of families, each at the place that has to change. */
+const FAMILY_FAULTS: readonly (readonly [string, string, readonly string[]])[] = [
+  [
+    'a family that does not exist',
+    'name: a\nipFamilies: [IPv5]\nnodes: [n]\n',
+    ['t.yaml:2:14: Unknown value "IPv5": want IPv4 or IPv6 (did you mean "IPv4"?)'],
+  ],
+  [
+    'a family twice',
+    'name: a\nipFamilies: [IPv6, IPv6]\nnodes: [n]\n',
+    ['t.yaml:2:13: A family is listed twice'],
+  ],
+  [
+    'IPv6 in an era without it',
+    'name: a\nera: geneve\nipFamilies: [IPv4, IPv6]\nnodes: [n]\n',
+    [
+      't.yaml:3:13: Cannot use IPv6 in era "geneve": its redirect has rules for IPv4 only, want [IPv4]',
+    ],
+  ],
+  [
+    'IPv6 in an overlay without it',
+    'name: a\ncni: vxlan\nipFamilies: [IPv6]\nnodes: [n]\n',
+    [
+      't.yaml:3:13: Cannot use IPv6 with cni "vxlan": the overlay carries IPv4 only, want "ptp" or "bridge"',
+    ],
+  ],
+  [
+    'an address of a family the lab has not',
+    'name: a\nnodes: [n]\nworkloads:\n  w: { address: "fd00::5" }\n',
+    ['t.yaml:4:17: Cannot use IPv6: the lab has "ipFamilies: [IPv4]"'],
+  ],
+  [
+    'a pod range of such a family',
+    'name: a\nnodes: [{ name: n, podRange: [10.1.0.0/24, "fd01::/64"] }]\n',
+    ['t.yaml:2:44: Cannot use IPv6: the lab has "ipFamilies: [IPv4]"'],
+  ],
+  [
+    'a service of two families without a policy for it',
+    'name: a\nipFamilies: [IPv4, IPv6]\nnodes: [n]\nservices:\n  s: { ports: { 80: 80 }, ipFamilies: [IPv6, IPv4] }\n',
+    ['t.yaml:5:39: Want "ipFamilyPolicy" PreferDualStack or RequireDualStack for two families'],
+  ],
+  [
+    'a service that requires what the lab has not',
+    'name: a\nnodes: [n]\nservices:\n  s: { ports: { 80: 80 }, ipFamilyPolicy: RequireDualStack }\n',
+    ['t.yaml:4:43: Cannot require both families: want "ipFamilies" of the lab to have both'],
+  ],
+  [
+    'a service address outside its range',
+    'name: a\nipFamilies: [IPv6]\nnodes: [n]\nservices:\n  s: { ports: { 80: 80 }, clusterIP: "fd00:10:97::1" }\n',
+    ['t.yaml:5:38: Not a service address "fd00:10:97::1": want one in fd00:10:96::/112'],
+  ],
+  [
+    'the address of the cluster DNS in another spelling',
+    'name: a\nipFamilies: [IPv6]\nnodes: [n]\nservices:\n  s: { ports: { 80: 80 }, clusterIP: "fd00:10:96:0::A" }\n',
+    ["t.yaml:5:38: Address fd00:10:96::a is in use already, by the cluster's DNS"],
+  ],
+  [
+    'a request in a family the lab has not',
+    'name: a\nnodes: [n]\nworkloads: { w: {} }\nscenarios:\n  - { name: s, request: { from: w, to: "http://[fd00::1]:80/", ipFamily: IPv6 }, expect: {} }\n',
+    [
+      't.yaml:5:40: Cannot use IPv6: the lab has "ipFamilies: [IPv4]"',
+      't.yaml:5:74: Cannot use IPv6: the lab has "ipFamilies: [IPv4]"',
+    ],
+  ],
+];
+
+t.test('parseTopology() names faults of families with their place', async (t) => {
+  for (const [name, text, expected] of FAMILY_FAULTS) t.same(faultsOf(text), expected, name);
+  const right =
+    'name: a\nipFamilies: [IPv6, IPv4]\nnodes: [n]\nworkloads:\n  w: { address: ["10.244.1.9", "fd00:10:244:1::9"] }\n';
+  t.same(faultsOf(right), [], 'one of each family is right');
+});
+
 t.test('parseTopology() lists all faults in file order, each once', async (t) => {
   const text = withLines('dnsCapture: 1')
     .replace('demo: {', 'Demo: {')

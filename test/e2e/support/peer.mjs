@@ -14,12 +14,13 @@ const result = await ROLES[role](JSON.parse(json));
 if (result !== undefined) print(result);
 
 /** What the pod's resolver says of each name, and how long it takes: addresses, or an error code. */
-async function resolve({ names }) {
+async function resolve({ names, family = 4 }) {
   const answers = {};
   for (const name of names) {
     const started = performance.now();
     const resolver = new Resolver({ timeout: 3000, tries: 1 });
-    const answer = await resolver.resolve4(name).catch((error) => error.code);
+    const asked = family === 6 ? resolver.resolve6(name) : resolver.resolve4(name);
+    const answer = await asked.catch((error) => error.code);
     answers[name] = { answer, ms: performance.now() - started };
   }
   return answers;
