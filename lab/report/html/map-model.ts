@@ -1,0 +1,211 @@
+import type { RunFacts } from '../../facts/facts.ts';
+import type { Plan } from '../../plan/plan.ts';
+
+/** What a map shows, before anybody decides where. */
+export interface MapModel {
+  readonly nodes: readonly MapNode[];
+  readonly outside?: MapHouse;
+  /** Interfaces of the switch between the nodes, without its ports to nodes and outside. */
+  readonly fabric?: {
+    readonly netns: string;
+    readonly name: string;
+    readonly loose: readonly string[];
+  };
+  readonly wires: readonly (readonly [a: string, b: string])[];
+  readonly tunnels: readonly MapTunnel[];
+  /** Tunnels that were seen but are not drawn. */
+  readonly undrawnTunnels: number;
+}
+
+export interface MapNode {
+  readonly name: string;
+  readonly netns: string;
+  readonly address: string;
+  readonly gateway: string;
+  readonly houses: readonly MapHouse[];
+  /** Its end of the link to the switch. */
+  readonly uplink?: string;
+  /** Port of the switch at the other end. */
+  readonly switchPort?: string;
+  /** Interfaces that lead to no pod and to no switch: `lo`, tunnel devices. */
+  readonly loose: readonly string[];
+}
+
+/** A namespace that is drawn as a box of its own: a pod, a ztunnel's pod, the outside. */
+export interface MapHouse {
+  readonly netns: string;
+  readonly title: string;
+  readonly address: string;
+  readonly role: 'pod' | 'system' | 'ztunnel' | 'outside';
+  readonly isEnrolled: boolean;
+  /** A ztunnel owns sockets here. */
+  readonly hasProxy: boolean;
+  /** End of its link in the node's namespace, or on the switch. */
+  readonly hostEnd?: string;
+  readonly loose: readonly string[];
+}
+
+export interface MapTunnel {
+  readonly kind: 'hbone' | 'hbone-clear' | 'geneve' | 'vxlan';
+  /** Places on the map. */
+  readonly from: string;
+  readonly to: string;
+  readonly text: string;
+}
+
+/** More would hide the map. */
+const MOST_TUNNELS = 24;
+
+/** Reads off a plan and the facts what there is to draw. */
+export function modelMap(plan: Plan, facts: RunFacts): MapModel {
+  const links = plan.links.map(
+    ({ a, b }) => [`${a.netns}/${a.name}`, `${b.netns}/${b.name}`] as const,
+  );
+  const peers = new Map<string, string>(
+    links.flatMap(
+      ([a, b]) =>
+        [
+          [a, b],
+          [b, a],
+        ] as const,
+    ),
+  );
+  const seen = interfacesByNetns(facts, links);
+  const fabric = plan.netns.find(({ role }) => role === 'fabric');
+  const proxies = proxiesOf(facts);
+  const look = { plan, peers, seen, fabric: fabric?.name, proxies };
+  const outside = plan.netns.find(({ role }) => role === 'outside');
+  const tunnels = tunnelsOf(facts);
+  return {
+    nodes: plan.nodes.map((node) => modelNode(look, node)),
+    ...(outside && {
+      outside: house(look, {
+        netns: outside.name,
+        title: 'outside',
+        address: plan.outside.address,
+        role: 'outside',
+        isEnrolled: false,
+      }),
+    }),
+    ...(fabric && {
+      fabric: {
+        netns: fabric.name,
+        name: 'switch between the nodes',
+        loose: (seen.get(fabric.name) ?? []).filter((name) => !peers.has(`${fabric.name}/${name}`)),
+      },
+    }),
+    wires: links,
+    tunnels: tunnels.slice(0, MOST_TUNNELS),
+    undrawnTunnels: Math.max(0, tunnels.length - MOST_TUNNELS),
+  };
+}
+
+interface Look {
+  readonly plan: Plan;
+  readonly peers: ReadonlyMap<string, string>;
+  readonly seen: ReadonlyMap<string, readonly string[]>;
+  readonly fabric: string | undefined;
+  /** Namespaces in which a ztunnel held a socket. */
+  readonly proxies: ReadonlySet<string>;
+}
+
+function interfacesByNetns(
+  facts: RunFacts,
+  links: readonly (readonly [string, string])[],
+): ReadonlyMap<string, readonly string[]> {
+  const names = new Set([
+    ...facts.interfaces.map(({ netns, name }) => `${netns}/${name}`),
+    ...links.flat(),
+  ]);
+  const found = new Map<string, string[]>();
+  for (const place of names) {
+    const [netns = '', name = ''] = place.split('/');
+    const list = found.get(netns) ?? [];
+    list.push(name);
+    found.set(netns, list);
+  }
+  return found;
+}
+
+function proxiesOf({ paths }: RunFacts): ReadonlySet<string> {
+  const ends = paths.flatMap(({ legs }) => legs.flatMap(({ from, to }) => [from, to]));
+  return new Set(ends.filter(({ kind }) => kind === 'ztunnel').map(({ netns }) => netns));
+}
+
+function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
+  const { plan, peers, seen, fabric } = look;
+  const pods = plan.pods
+    .filter((pod) => pod.node === node.name)
+    .map((pod) =>
+      house(look, {
+        netns: pod.netns,
+        title: pod.name,
+        address: pod.address,
+        role: pod.system ? 'system' : 'pod',
+        isEnrolled: pod.enrolled,
+      }),
+    );
+  const hasZtunnel = plan.netns.some(({ name }) => name === node.ztunnelNetns);
+  const ztunnel = house(look, {
+    netns: node.ztunnelNetns,
+    title: 'ztunnel',
+    address: node.ztunnelAddress,
+    role: 'ztunnel',
+    isEnrolled: false,
+  });
+  const own = seen.get(node.name) ?? [];
+  const uplink = own.find((name) => peers.get(`${node.name}/${name}`)?.startsWith(`${fabric}/`));
+  const switchPort = uplink === undefined ? undefined : peers.get(`${node.name}/${uplink}`);
+  return {
+    name: node.name,
+    netns: node.name,
+    address: node.address,
+    gateway: node.gateway,
+    houses: [...pods, ...(hasZtunnel ? [ztunnel] : [])],
+    ...(uplink !== undefined && { uplink: `${node.name}/${uplink}` }),
+    ...(switchPort !== undefined && { switchPort }),
+    loose: own.filter((name) => !peers.has(`${node.name}/${name}`)),
+  };
+}
+
+function house(
+  { peers, seen, proxies }: Look,
+  about: Omit<MapHouse, 'hasProxy' | 'loose' | 'hostEnd'>,
+): MapHouse {
+  const own = seen.get(about.netns) ?? [];
+  const hostEnd = peers.get(`${about.netns}/eth0`);
+  return {
+    ...about,
+    hasProxy: about.isEnrolled || about.role === 'ztunnel' || proxies.has(about.netns),
+    ...(hostEnd !== undefined && { hostEnd }),
+    loose: own.filter((name) => name !== 'eth0' && name !== 'lo'),
+  };
+}
+
+/** Tunnels that requests went through, each pair of ends once. */
+function tunnelsOf({ paths, connections }: RunFacts): readonly MapTunnel[] {
+  const found = new Map<string, MapTunnel>();
+  for (const { legs } of paths) {
+    for (const leg of legs) {
+      if (leg.hbone === undefined) continue;
+      const isClear = connections[leg.connection]?.tls?.state === 'cleartext';
+      const [from, to] = [placeOfEnd(leg.from), placeOfEnd(leg.to)];
+      const identities = `${leg.hbone.clientIdentity ?? 'no identity'} ⇄ ${leg.hbone.serverIdentity ?? 'no identity'}`;
+      found.set(`${from} ${to}`, {
+        kind: isClear ? 'hbone-clear' : 'hbone',
+        from,
+        to,
+        text: `HBONE ${leg.from.address} → ${leg.to.address}, ${isClear ? 'without TLS' : identities}`,
+      });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Where on the map the holder of a socket is. */
+export function placeOfEnd(end: {
+  readonly kind: 'app' | 'ztunnel' | 'node' | 'outside';
+  readonly netns: string;
+}): string {
+  return `${end.kind === 'ztunnel' ? 'zt' : 'app'}:${end.netns}`;
+}
