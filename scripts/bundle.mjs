@@ -36,11 +36,26 @@ await build({
   target: 'node20',
   sourcemap: 'linked',
   logLevel: 'warning',
-  external: ['cpu-features', '*.node'],
+  // Reports made from source bundle their page by esbuild; the bundle has that page ready.
+  external: ['cpu-features', '*.node', 'esbuild'],
   // Bundled CommonJS libraries call require; an ES module has none.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
+});
+// Script and style of HTML reports, for a browser and not for Node.
+await build({
+  absWorkingDir: ROOT,
+  entryPoints: {
+    'report-page': 'lab/report/html/browser/main.ts',
+    'report-style': 'lab/report/html/page.css',
+  },
+  outdir: FRESH,
+  bundle: true,
+  minify: true,
+  format: 'iife',
+  target: 'es2022',
+  logLevel: 'warning',
 });
 writeFileSync(join(FRESH, '.stamp'), '');
 rmSync(OUT, { recursive: true, force: true });

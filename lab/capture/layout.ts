@@ -20,6 +20,8 @@ export const CAPTURE_FILES = {
   verdict: 'verdict.json',
   junit: 'junit.xml',
   plan: 'plan.json',
+  /** The HTML report, which needs nothing beside it. */
+  page: 'index.html',
 } as const;
 
 /** What the recorder saw, interface by interface. */

@@ -1,11 +1,15 @@
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Command } from 'commander';
+import { CAPTURE_FILES } from '../capture/layout.ts';
 import { exitCodeOf } from '../judge/verdict.ts';
 import type { Plan } from '../plan/plan.ts';
+import { aboutTunnels } from '../report/html/about-tunnels.ts';
+import { writeRunPage } from '../report/html/write-page.ts';
 import { renderLadder } from '../report/ladder.ts';
 import { renderSummary } from '../report/summary.ts';
 import { judgeRun } from '../run/judge-run.ts';
 import { observe } from '../run/observe.ts';
+import { readRulesReports } from '../run/read-rules-reports.ts';
 import { inRunDirectory, requireResults } from '../run/results.ts';
 import { runScenarios } from '../run/run-scenarios.ts';
 import { createLab } from '../world/client.ts';
@@ -76,14 +80,26 @@ async function proveScenarios(
     return EXIT.held;
   }
   const verdict = await judgeRun(observation, plan.scenarios);
+  const page = join(directory, CAPTURE_FILES.page);
+  await writeRunPage(page, {
+    verb: 'run',
+    directory,
+    plan,
+    facts: observation.facts,
+    scenarios: verdict.scenarios,
+    rules: await readRulesReports(lab, observation.facts),
+    about: await aboutTunnels(plan, observation.facts),
+  });
   output.result(verdict, () => {
     const ladders = verdict.scenarios.map((scenario) =>
       renderLadder(observation.facts, scenario, { color: output.color, width: output.width }),
     );
     const summary = renderSummary(verdict, observation.facts, { color: output.color });
-    return [...ladders, summary, `Results in ${relative(process.cwd(), directory) || '.'}`].join(
-      '\n\n',
-    );
+    return [
+      ...ladders,
+      summary,
+      `Results in ${relative(process.cwd(), directory) || '.'}, to look at: ${relative(process.cwd(), page)}`,
+    ].join('\n\n');
   });
   return exitCodeOf(verdict.outcome);
 }

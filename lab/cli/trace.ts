@@ -1,8 +1,11 @@
 import type { Command } from 'commander';
 import { judgeScenario } from '../judge/judge-scenario.ts';
+import { aboutTunnels } from '../report/html/about-tunnels.ts';
+import { writeRunPage } from '../report/html/write-page.ts';
 import { renderLadder } from '../report/ladder.ts';
 import { renderMermaid } from '../report/mermaid.ts';
 import { observe, type Observation } from '../run/observe.ts';
+import { readRulesReports } from '../run/read-rules-reports.ts';
 import { inRunDirectory } from '../run/results.ts';
 import { runScenarios } from '../run/run-scenarios.ts';
 import type { Lab } from '../world/lab.ts';
@@ -13,6 +16,7 @@ import { defaultResultsRoot, findLab } from './world.ts';
 
 interface TraceOptions {
   readonly mermaid?: boolean;
+  readonly html?: string;
   readonly lab?: string;
   readonly results: string;
   readonly json?: boolean;
@@ -28,6 +32,7 @@ export function addTrace(program: Command, context: CommandContext): void {
     .option('--lab <name>', 'which lab, when several run')
     .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
     .option('--mermaid', 'a Mermaid sequence diagram instead of the ladder')
+    .option('--html <file>', 'also an HTML page, with a map and a replay')
     .option('--json', 'the facts as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- trace sleep http://httpbin.demo:8000/get')
     .action(async (from: string, to: string, options: TraceOptions) => {
@@ -42,12 +47,19 @@ export function addTrace(program: Command, context: CommandContext): void {
         context.signal,
       );
       const verdict = judgeScenario(scenario, facts);
+      if (options.html !== undefined) {
+        const about = await aboutTunnels(lab.plan, facts);
+        const rules = await readRulesReports(lab, facts);
+        const made = { directory, plan: lab.plan, facts, scenarios: [verdict], rules, about };
+        await writeRunPage(options.html, { verb: 'trace', ...made });
+      }
       output.result(facts, () => {
         if (options.mermaid === true) {
           return facts.paths.map((path) => renderMermaid(facts, path)).join('\n\n');
         }
         const ladder = renderLadder(facts, verdict, { color: output.color, width: output.width });
-        return `${ladder}\n\nCapture in ${directory}`;
+        const page = options.html === undefined ? '' : `, page in ${options.html}`;
+        return `${ladder}\n\nCapture in ${directory}${page}`;
       });
       process.exitCode = facts.paths.every(({ missing }) => missing.length === 0)
         ? EXIT.held

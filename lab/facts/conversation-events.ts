@@ -16,6 +16,8 @@ export interface ConversationEvent {
   readonly at: StreamRange;
   readonly says: string;
   readonly layer: LayerView;
+  /** It came inside a TLS record of application data. */
+  readonly isInTls?: boolean;
 }
 
 const HTTP2_TYPES: Readonly<Record<number, string>> = {
@@ -103,7 +105,7 @@ function certificateEvents(tls: TlsSession, side: Side): readonly ConversationEv
     at: leaf.at,
     says: `certificate ${clipped(leaf.spiffeIds[0] ?? leaf.subject)}`,
     layer: {
-      name: 'Certificate, decrypted',
+      name: 'Certificate',
       fields: [
         ['identity', clipped(leaf.spiffeIds.join(', ')) || 'none'],
         ['issuer', clipped(leaf.issuer)],
@@ -144,7 +146,7 @@ function http2Event(side: Side, frame: Http2Frame, isEncrypted: boolean): Conver
       [isEncrypted ? 'TLS · HTTP/2' : 'HTTP/2', type, ...connect.filter(Boolean)].join(' '),
     ),
     layer: {
-      name: `HTTP/2 ${type}${isEncrypted ? ', decrypted from TLS application data' : ''}`,
+      name: `HTTP/2 ${type}`,
       fields: [
         ['stream', String(frame.streamId)],
         ['flags', `0x${frame.flags.toString(16)}`],
@@ -152,6 +154,7 @@ function http2Event(side: Side, frame: Http2Frame, isEncrypted: boolean): Conver
         ...headers.map(([name, value]) => [clipped(name), clipped(value)] as const),
       ],
     },
+    isInTls: isEncrypted,
   };
 }
 

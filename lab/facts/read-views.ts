@@ -43,6 +43,14 @@ export async function readViews(options: ReadViewsOptions): Promise<RunViews> {
   }
 }
 
+const APPLICATION_DATA: LayerView = {
+  name: 'TLS record',
+  fields: [
+    ['on the wire', 'application data'],
+    ['decrypted', 'with the key log of the run'],
+  ],
+};
+
 /** The captures are more than is read for a report. */
 class TooMuchError extends Error {
   override readonly name = 'TooMuchError';
@@ -135,8 +143,11 @@ function tell({ leg, capture }: Hop, connection: Connection): Map<number, Told> 
     stream: leg.hbone?.stream.stream,
     withHandshake,
   });
-  for (const { side, at, says, layer } of events) {
-    add(halfOf(connection, side).segments.framesOf(at)[0], says, layer);
+  for (const { side, at, says, layer, isInTls } of events) {
+    const frame = halfOf(connection, side).segments.framesOf(at)[0];
+    const hasRecord = told.get(frame ?? -1)?.layers.includes(APPLICATION_DATA) ?? false;
+    if (isInTls === true && !hasRecord) add(frame, '', APPLICATION_DATA);
+    add(frame, says, layer);
   }
   return told;
 }

@@ -13,6 +13,8 @@ export interface MapLayout {
   readonly buses: readonly (readonly Point[])[];
   /** Where a replay goes: interfaces by `netns/name`, programs by `app:netns` and `zt:netns`. */
   readonly places: Readonly<Record<string, Point>>;
+  /** From an interface of a node to the line that joins all of them; for the trail of a replay. */
+  readonly vias: Readonly<Record<string, readonly Point[]>>;
 }
 
 export type Point = readonly [x: number, y: number];
@@ -62,6 +64,7 @@ interface Draft {
   readonly ports: PlacedPort[];
   readonly buses: (readonly Point[])[];
   readonly places: Record<string, Point>;
+  readonly vias: Record<string, readonly Point[]>;
 }
 
 /**
@@ -69,7 +72,15 @@ interface Draft {
  * outside below. The same model and width give the same map.
  */
 export function layoutMap(model: MapModel, options: LayoutOptions): MapLayout {
-  const draft: Draft = { nodes: [], houses: [], fabric: [], ports: [], buses: [], places: {} };
+  const draft: Draft = {
+    nodes: [],
+    houses: [],
+    fabric: [],
+    ports: [],
+    buses: [],
+    places: {},
+    vias: {},
+  };
   const size = options.isCompact ? COMPACT : FULL;
   const perRow = nodesPerRow(model, options);
   const spine = model.nodes.length > perRow ? SPINE : 0;
@@ -98,6 +109,7 @@ export function layoutMap(model: MapModel, options: LayoutOptions): MapLayout {
     y - FABRIC_HEIGHT / 2,
   );
   if (model.outside !== undefined) y = placeOutside(draft, model.outside, y, options.width);
+  if (spine > 0) joinSwitchPorts(draft, model, options.width);
   return { ...draft, width: options.width, height: y + 4, isCompact: options.isCompact };
 }
 
@@ -108,6 +120,20 @@ function joinSegments(fabric: Box[]): void {
   if (first === undefined || last === undefined || first === last) return;
   const x = first.x + first.width - 12;
   fabric.push({ x, y: first.y, width: 12, height: last.y + last.height - first.y });
+}
+
+/** From a segment of the switch to another one a frame takes the bar at the right. */
+function joinSwitchPorts(draft: Draft, { nodes, outside }: MapModel, width: number): void {
+  const isOutside = (place: string): boolean => place === outside?.hostEnd;
+  for (const place of [...nodes.map(({ switchPort }) => switchPort), outside?.hostEnd]) {
+    const at = place === undefined ? undefined : draft.places[place];
+    if (place === undefined || at === undefined) continue;
+    const y = at[1] + (isOutside(place) ? -1 : 1) * (FABRIC_HEIGHT / 2);
+    draft.vias[place] = [
+      [at[0], y],
+      [width - 6, y],
+    ];
+  }
 }
 
 function nodesPerRow({ nodes }: MapModel, { width }: LayoutOptions): number {
@@ -141,15 +167,24 @@ function placeNode(draft: Draft, node: MapNode, box: Box, size: Size): void {
     if (house.hostEnd === undefined) return;
     addPort(draft, house.hostEnd, port, size === FULL ? 'right' : 'none');
     const busY = port[1] + 18;
-    draft.buses.push([port, [port[0], busY], [spineX, busY], [spineX, railY]]);
+    const via: readonly Point[] = [
+      [port[0], busY],
+      [spineX, busY],
+      [spineX, railY],
+    ];
+    draft.vias[house.hostEnd] = via;
+    draft.buses.push([port, ...via]);
   });
   draft.places[`app:${node.netns}`] = [box.x + box.width / 2 + 70, railY];
+  draft.vias[`app:${node.netns}`] = [];
   if (node.uplink !== undefined) {
     const uplink: Point = [box.x + box.width / 2, bottom];
     addPort(draft, node.uplink, uplink, 'right');
+    draft.vias[node.uplink] = [[uplink[0], railY]];
     draft.buses.push([[spineX, railY], [uplink[0], railY], uplink]);
   }
   placeLoose(draft, node.netns, node.loose, box.x + GAP * 2, railY);
+  for (const name of node.loose) draft.vias[`${node.netns}/${name}`] = [];
 }
 
 function placeHouse(draft: Draft, house: MapHouse, box: Box): void {

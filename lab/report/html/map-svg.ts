@@ -204,13 +204,29 @@ function drawTunnel(tunnel: MapTunnel, { places }: MapLayout): Markup | undefine
   return html`<g class="tunnel ${tunnel.kind}">
     <title>${tunnel.text}</title>
     <path d="M${round(from)} Q${round(control)} ${round(to)}" />
-    <text
-      class="small"
-      x="${middle[0].toFixed(0)}"
-      y="${(middle[1] - 4).toFixed(0)}"
-      text-anchor="middle"
-      >${WORDS[tunnel.kind]}</text
-    >
+    ${
+      tunnel.kind === 'hbone'
+        ? html`<circle
+              class="seal"
+              cx="${middle[0].toFixed(0)}"
+              cy="${middle[1].toFixed(0)}"
+              r="9"
+            />
+            <use
+              href="#icon-lock"
+              x="${(middle[0] - 6).toFixed(0)}"
+              y="${(middle[1] - 7).toFixed(0)}"
+              width="12"
+              height="12"
+            />`
+        : html`<text
+            class="small"
+            x="${middle[0].toFixed(0)}"
+            y="${(middle[1] - 4).toFixed(0)}"
+            text-anchor="middle"
+            >${WORDS[tunnel.kind]}</text
+          >`
+    }
   </g>`;
 }
 

@@ -8,10 +8,17 @@ export interface PageData {
   readonly layers: readonly PackedLayer[];
   /** Frames of a hop, by the id of its element in the ladder. */
   readonly hops: Readonly<Record<string, PackedHop>>;
-  /** Where places are on the map: of each drawing, by place. */
-  readonly maps: Readonly<
-    Record<string, Readonly<Record<string, readonly [x: number, y: number]>>>
-  >;
+  /** Every drawing of the map, by the id of its element. */
+  readonly maps: Readonly<Record<string, PackedMap>>;
+}
+
+export type Point = readonly [x: number, y: number];
+
+export interface PackedMap {
+  /** Where places are on it. */
+  readonly places: Readonly<Record<string, Point>>;
+  /** From interfaces of a node to the line that joins them. */
+  readonly vias: Readonly<Record<string, readonly Point[]>>;
 }
 
 export type PackedLayer = readonly [

@@ -2,7 +2,7 @@ import type { MapModel } from './map-model.ts';
 import { layoutMap, type MapLayout } from './map-layout.ts';
 import { drawMap } from './map-svg.ts';
 import { html, type Markup } from './markup.ts';
-import type { PageData, ReplayRequest } from './page-data.ts';
+import type { PackedMap, PageData, Point, ReplayRequest } from './page-data.ts';
 
 export interface Stage {
   readonly markup: Markup;
@@ -21,7 +21,7 @@ export function renderStage(model: MapModel, requests: readonly ReplayRequest[])
   const wide = layoutMap(model, { width: houses > VERY_MANY_PODS ? 1120 : 760, isCompact });
   const narrow = layoutMap(model, { width: 376, isCompact: houses > 6 });
   return {
-    maps: { 'map-wide': placesOf(wide), 'map-narrow': placesOf(narrow) },
+    maps: { 'map-wide': packMap(wide), 'map-narrow': packMap(narrow) },
     markup: html`<section class="stage" id="replay" aria-labelledby="stage-title">
       <h2 id="stage-title">The world</h2>
       ${controls(requests)}
@@ -36,10 +36,12 @@ export function renderStage(model: MapModel, requests: readonly ReplayRequest[])
   };
 }
 
-function placesOf({ places }: MapLayout): PageData['maps'][string] {
-  return Object.fromEntries(
-    Object.entries(places).map(([place, [x, y]]) => [place, [Math.round(x), Math.round(y)]]),
-  );
+function packMap({ places, vias }: MapLayout): PackedMap {
+  const rounded = ([x, y]: Point): Point => [Math.round(x), Math.round(y)];
+  return {
+    places: Object.fromEntries(Object.entries(places).map(([place, at]) => [place, rounded(at)])),
+    vias: Object.fromEntries(Object.entries(vias).map(([place, way]) => [place, way.map(rounded)])),
+  };
 }
 
 function controls(requests: readonly ReplayRequest[]): Markup | undefined {

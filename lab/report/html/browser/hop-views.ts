@@ -80,7 +80,7 @@ export function stripOf(data: PageData, hop: string | undefined): readonly HTMLE
     return element(
       'span',
       { class: 'box' },
-      element('b', {}, name.replace(/,.*$/, '')),
+      element('b', {}, name),
       ...(text === '' ? [] : [element('span', {}, text)]),
     );
   });
@@ -99,6 +99,7 @@ function shortOf(fields: readonly (readonly [string, string])[]): string {
     of('flags') && of('source port') && of('flags'),
     of(':method') && `${of(':method')} ${of(':authority') ?? ''}`,
     of('request'),
+    of('on the wire'),
   ];
   return parts.filter(Boolean).join(' · ');
 }

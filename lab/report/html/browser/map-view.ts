@@ -1,17 +1,15 @@
-import type { PageData, ReplayStep } from '../page-data.ts';
+import type { PackedMap, PageData, Point, ReplayStep } from '../page-data.ts';
 
 const FRAME_MARGIN = 60;
 
 /** Shows on every drawing of the map how far a request has come. */
 export function showOnMaps(data: PageData, steps: readonly ReplayStep[], position: number): void {
-  for (const [id, places] of Object.entries(data.maps)) {
+  for (const [id, packed] of Object.entries(data.maps)) {
+    const { places } = packed;
     const map = document.getElementById(id);
     if (map === null) continue;
     const passed = steps.slice(0, position);
-    const points = passed.flatMap(({ place }) => {
-      const point = places[place];
-      return point === undefined ? [] : [point];
-    });
+    const points = trailOf(packed, passed);
     const here = passed.at(-1);
     const at = here && places[here.place];
     map.classList.toggle('playing', at !== undefined);
@@ -54,4 +52,26 @@ function keepInSight(map: Element, [x, y]: readonly [number, number]): void {
   ) {
     frame.scrollTop = top - frame.clientHeight / 2;
   }
+}
+
+/** The way so far: straight from place to place, but along the drawn lines inside a node. */
+function trailOf({ places, vias }: PackedMap, steps: readonly ReplayStep[]): readonly Point[] {
+  const points: Point[] = [];
+  let previous: string | undefined;
+  for (const { place } of steps) {
+    const at = places[place];
+    if (at === undefined) continue;
+    const [from, to] = [vias[previous ?? ''], vias[place]];
+    const isInside = previous !== undefined && netnsOf(previous) === netnsOf(place);
+    if (isInside && from && to) points.push(...from, ...[...to].reverse());
+    points.push(at);
+    previous = place;
+  }
+  return points;
+}
+
+function netnsOf(place: string): string {
+  return place.includes('/')
+    ? place.slice(0, place.indexOf('/'))
+    : place.slice(place.indexOf(':') + 1);
 }
