@@ -108,6 +108,7 @@ export function layoutMap(model: MapModel, options: LayoutOptions): MapLayout {
     options.width * 0.56 + 30,
     y - FABRIC_HEIGHT / 2,
   );
+  joinSegments(draft.fabric);
   if (model.outside !== undefined) y = placeOutside(draft, model.outside, y, options.width);
   if (spine > 0) joinSwitchPorts(draft, model, options.width);
   return { ...draft, width: options.width, height: y + 4, isCompact: options.isCompact };

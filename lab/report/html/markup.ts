@@ -51,10 +51,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 
 /** Controls that HTML forbids become U+FFFD, so that bytes from a capture cannot break a page. */
 function escapeHtml(text: string): string {
-  return (
-    text
-      // eslint-disable-next-line no-control-regex
-      .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '\ufffd')
-      .replaceAll(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign)
-  );
+  return text
+    .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '\ufffd')
+    .replaceAll(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign);
 }
