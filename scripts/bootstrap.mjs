@@ -34,12 +34,22 @@ const PROGRAMS = {
   curl: ['curl', 'requests as a user makes them'],
   gcc: ['gcc', 'compiling the native addon'],
   tcpdump: ['tcpdump', 'taking over a running capture'],
-  nft: ['nftables', 'checking what the host has, before and after'],
+  nft: [
+    'nftables',
+    'Geneve tunnels where the kernel has none; what the host has, before and after',
+  ],
   tshark: ['tshark', 'the oracle that our dissector is held against'],
   conntrack: ['conntrack', 'reading flows in tests'],
   haproxy: ['haproxy', 'the proxy pair that the data path is measured against'],
+  iperf3: ['iperf3', 'loading tunnels with packets and bytes'],
+  ping: ['iputils-ping', 'round trips through tunnels'],
   openssl: ['openssl', 'foreign certificates in tests'],
   python3: ['python3-minimal', 'a foreign program as a workload'],
+};
+/** What some tests want and can do without: they are skipped, and say so, where it cannot be had. */
+const WELCOME = {
+  'linux.uml': ['user-mode-linux', 'a second kernel, with geneve, for the tests of the fall-back'],
+  modprobe: ['kmod', 'the modules of that kernel'],
 };
 const HEADERS = { '/usr/include/stdlib.h': ['libc6-dev', 'compiling the native addon'] };
 
@@ -56,9 +66,17 @@ const TEST_PROGRAMS = [
 
 const JOBS = {
   lab: { programs: LAB_PROGRAMS, run: runLab },
-  test: { programs: TEST_PROGRAMS, run: (args) => runTests(['unit', 'netns', 'e2e'], args) },
+  test: {
+    programs: TEST_PROGRAMS,
+    welcome: WELCOME,
+    run: (args) => runTests(['unit', 'netns', 'e2e'], args),
+  },
   'test:unit': { programs: TEST_PROGRAMS, run: (args) => runTests(['unit'], args) },
   'test:long': { programs: [...TEST_PROGRAMS, 'haproxy'], run: (args) => runTests(['long'], args) },
+  'bench:geneve': {
+    programs: [...LAB_PROGRAMS, 'nft', 'iperf3', 'ping'],
+    run: (args) => become(process.execPath, ['--import=tsx', 'scripts/bench-geneve.ts', ...args]),
+  },
   'bench:path': {
     programs: [...LAB_PROGRAMS, 'haproxy', 'openssl'],
     run: (args) => become(process.execPath, ['--import=tsx', 'scripts/bench-path.ts', ...args]),
@@ -79,7 +97,7 @@ try {
   const job = JOBS[name];
   if (!job)
     throw new CannotRun(`Cannot run "${name}": known jobs are ${Object.keys(JOBS).join(', ')}`);
-  setUp(job.programs);
+  setUp(job.programs, job.welcome ?? {});
   process.exitCode = await job.run(args);
 } catch (error) {
   if (!(error instanceof CannotRun)) throw error;
@@ -87,9 +105,10 @@ try {
   process.exitCode = CANNOT_RUN;
 }
 
-function setUp(programs) {
+function setUp(programs, welcome) {
   checkMachine();
   installPackages(programs);
+  installWelcome(welcome);
   installModules();
   step('node', ['scripts/build-native.mjs'], 'compiling the native addon', nativeIsStale);
   step('node', ['scripts/bundle.mjs'], 'bundling the programs', bundleIsStale);
@@ -143,6 +162,21 @@ function installPackages(programs) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   apt(['update', '-q'], env);
   apt(['install', '-q', '-y', '--no-install-recommends', ...names], env);
+}
+
+function installWelcome(welcome) {
+  const missing = Object.entries(welcome).filter(([program]) => !onPath(program));
+  if (missing.length === 0 || !isRoot() || !onPath('apt-get')) return;
+  const names = missing.map(([, [name]]) => name);
+  say(`Installing, for tests that are skipped without: ${names.join(', ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  try {
+    apt(['update', '-q'], env);
+    apt(['install', '-q', '-y', '--no-install-recommends', ...names], env);
+  } catch (error) {
+    if (!(error instanceof CannotRun)) throw error;
+    say(`${names.join(', ')} cannot be had here: those tests will be skipped`);
+  }
 }
 
 function apt(args, env) {
