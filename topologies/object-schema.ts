@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { IP_FAMILIES } from './ip.ts';
 import { IP_FAMILY_POLICIES } from './schema.ts';
+import { networkPolicySpec } from './network-policy-schema.ts';
 
 const stringMap = z.record(z.string(), z.string());
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
@@ -61,6 +62,7 @@ const service = z.looseObject({
 });
 
 const v1 = z.literal('v1');
+const networkingV1 = z.literal('networking.k8s.io/v1');
 const appsV1 = z.literal('apps/v1');
 
 /**
@@ -85,6 +87,12 @@ export const OBJECT_SCHEMAS = {
     }),
   }),
   Service: z.looseObject({ apiVersion: v1, kind: z.literal('Service'), metadata, spec: service }),
+  NetworkPolicy: z.looseObject({
+    apiVersion: networkingV1,
+    kind: z.literal('NetworkPolicy'),
+    metadata,
+    spec: networkPolicySpec,
+  }),
 } as const;
 
 export type KnownKind = keyof typeof OBJECT_SCHEMAS;

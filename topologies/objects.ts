@@ -1,4 +1,5 @@
 import type { IpFamily } from './ip.ts';
+import type { NetworkPolicy } from './network-policy.ts';
 
 /**
  * Kubernetes objects as the lab understands them: the fields it reads, in their own names.
@@ -94,4 +95,5 @@ export interface Service {
   };
 }
 
-export type KubernetesObject = Namespace | ServiceAccount | Pod | Deployment | Service;
+export type KubernetesObject =
+  Namespace | ServiceAccount | Pod | Deployment | Service | NetworkPolicy;
