@@ -76,6 +76,7 @@ function checkScenario(
       const pod = step[key];
       if (pod !== undefined) check(['before', index, key], podProblem(pod, world));
     }
+    if (step.label) check(['before', index, 'label', 'pod'], podProblem(step.label.pod, world));
   }
   const { from, to, ipFamily } = scenario.request;
   check(['request', 'from'], partyProblem(from, world));

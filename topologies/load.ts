@@ -13,7 +13,8 @@ import type { ScenarioInput } from './scenario-schema.ts';
 import { topologySchema, type TopologyInput } from './schema.ts';
 import { parseSource, type SourceDocument } from './source.ts';
 import type { PlacedObject } from './placed.ts';
-import type { Scenario, ScenarioStep, Topology } from './topology.ts';
+import { readSteps, toStep, type ReadSteps } from './scenario-steps.ts';
+import type { Scenario, Topology } from './topology.ts';
 
 /** Later faults of a file with more are mostly echoes of the first. */
 const MAX_FAULTS = 100;
@@ -70,10 +71,12 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
   const placed = [...expandShortForm(input, document), ...manifests.placed];
   const scenarios = input.scenarios ?? [];
   const ipFamilies = input.ipFamilies ?? DEFAULT_IP_FAMILIES;
+  const steps = readSteps(scenarios, directory, document);
   const faults = [
     ...checkShortForm(input, document),
     ...manifests.faults,
     ...checkObjects(placed, nodeNames, ipFamilies),
+    ...steps.faults,
     ...checkScenarios(scenarios, { placed, nodes: nodeNames, ipFamilies }, document),
   ];
   if (faults.length > 0) throw invalid(faults);
@@ -89,7 +92,7 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     objects: withoutCopies(placed),
     policies: input.policies ?? [],
     capture: { snapLength: input.capture?.snapLength ?? 0 },
-    scenarios: scenarios.map((scenario, index) => toScenario(scenario, index, document)),
+    scenarios: scenarios.map((scenario, index) => toScenario(scenario, index, document, steps)),
   };
 }
 
@@ -106,11 +109,16 @@ function withoutCopies(placed: readonly PlacedObject[]): PlacedObject['object'][
     .map(({ object }) => object);
 }
 
-function toScenario(scenario: ScenarioInput, index: number, document: SourceDocument): Scenario {
+function toScenario(
+  scenario: ScenarioInput,
+  index: number,
+  document: SourceDocument,
+  steps: ReadSteps,
+): Scenario {
   const { ipFamily } = scenario.request;
   return {
     name: scenario.name,
-    before: (scenario.before ?? []).map(toStep),
+    before: (scenario.before ?? []).map((step) => toStep(step, steps)),
     request: {
       from: scenario.request.from,
       to: scenario.request.to,
@@ -120,11 +128,6 @@ function toScenario(scenario: ScenarioInput, index: number, document: SourceDocu
     expect: scenario.expect,
     line: document.fault(['scenarios', index], '').line,
   };
-}
-
-function toStep(step: { readonly enrol?: string; readonly leave?: string }): ScenarioStep {
-  if (step.enrol !== undefined) return { kind: 'enrol', pod: step.enrol };
-  return { kind: 'leave', pod: step.leave ?? '' };
 }
 
 function invalid(faults: readonly TopologyFault[]): TopologyError {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { contains, parseCidr } from './ipv4.ts';
+import { parseIpRange } from './ip.ts';
 
 const stringMap = z.record(z.string(), z.string());
 const port = z.int().min(1).max(65535);
@@ -24,17 +24,18 @@ const selector = z.strictObject({
   matchExpressions: z.array(expression).nullish(),
 });
 
-const CIDR_ERROR = 'Not an IPv4 CIDR: want an address with its prefix length';
-const cidr = z.string().refine((text) => parseCidr(text) !== undefined, CIDR_ERROR);
+const CIDR_ERROR = 'Not a CIDR: want an address with its prefix length';
+const cidr = z.string().refine((text) => parseIpRange(text) !== undefined, CIDR_ERROR);
 
 const ipBlock = z
   .strictObject({ cidr, except: z.array(cidr).nullish() })
   .superRefine(({ cidr: whole, except }, context) => {
-    const range = parseCidr(whole);
+    const range = parseIpRange(whole);
     for (const [index, text] of (except ?? []).entries()) {
-      const part = parseCidr(text);
+      const part = parseIpRange(text);
       if (!range || !part) continue;
-      const isInside = contains(range, part.first) && contains(range, part.last);
+      const isInside =
+        range.family === part.family && range.first <= part.first && part.last <= range.last;
       if (isInside && part.prefix > range.prefix) continue;
       const message = `Not a part of "${whole}"`;
       context.addIssue({ code: 'custom', path: ['except', index], message });

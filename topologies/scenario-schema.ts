@@ -6,8 +6,24 @@ const stepSchema = z
   .strictObject({
     enrol: z.string().optional(),
     leave: z.string().optional(),
+    apply: z
+      .string()
+      .optional()
+      .describe('File of NetworkPolicy objects, from the folder of the topology'),
+    delete: z
+      .string()
+      .regex(/^[^/\s]+\/[^/\s]+$/, 'Not a policy: want "<namespace>/<name>"')
+      .optional()
+      .describe('A NetworkPolicy, as namespace/name'),
+    label: z
+      .strictObject({ pod: z.string(), labels: z.record(z.string(), z.string().nullable()) })
+      .optional()
+      .describe('Labels of a pod; null takes one away'),
   })
-  .refine((step) => Object.keys(step).length === 1, 'Want exactly one of "enrol" and "leave"');
+  .refine(
+    (step) => Object.keys(step).length === 1,
+    'Want exactly one of "enrol", "leave", "apply", "delete" and "label"',
+  );
 
 const nodePair = z.tuple([z.string(), z.string()]);
 

@@ -1,6 +1,7 @@
 import type { CniName, NetworkPolicyFlavour } from './cni.ts';
 import type { EraName } from './era.ts';
 import type { IpFamily } from './ip.ts';
+import type { NetworkPolicy } from './network-policy.ts';
 import type { KubernetesObject } from './objects.ts';
 
 /**
@@ -62,7 +63,15 @@ export interface Scenario {
 
 export type ScenarioStep =
   | { readonly kind: 'enrol'; readonly pod: string }
-  | { readonly kind: 'leave'; readonly pod: string };
+  | { readonly kind: 'leave'; readonly pod: string }
+  | { readonly kind: 'apply'; readonly policies: readonly NetworkPolicy[] }
+  | { readonly kind: 'delete'; readonly namespace: string; readonly name: string }
+  | {
+      readonly kind: 'label';
+      readonly pod: string;
+      /** `null` takes a label away. */
+      readonly labels: Readonly<Record<string, string | null>>;
+    };
 
 /**
  * One request. `from` is a pod (`sleep` or `demo/sleep`), a node (its kubelet-like prober) or

@@ -40,6 +40,13 @@ async function takeStep(lab: Lab, step: ScenarioStep): Promise<void> {
     case 'leave':
       await lab.leave(step.pod);
       return;
+    case 'apply':
+      for (const policy of step.policies) await lab.changePolicies({ kind: 'apply', policy });
+      return;
+    case 'delete':
+    case 'label':
+      await lab.changePolicies(step);
+      return;
   }
 }
 

@@ -21,6 +21,11 @@ export function createHandlers(world: World, end: () => void): ControlHandlers {
     plan: () => world.plan,
     status: () => statusOf(world),
     enrol: ({ pod }) => ready().enrol(pod),
+    changePolicies: async (change) => {
+      await ready().changePolicies(change);
+      return {};
+    },
+    policyRules: ({ node }) => world.policyRules(node),
     leave: ({ pod }) => ready().leave(pod),
     request: ({ request, options }) =>
       makeRequest(ready().plan, world.observations, request, options),

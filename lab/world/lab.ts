@@ -1,6 +1,8 @@
 import type { StdioOptions } from 'node:child_process';
 import type { RequestResult } from '../facts/request.ts';
+import type { NetworkPolicy } from '../../topologies/network-policy.ts';
 import type { NodeAddresses, Plan } from '../plan/plan.ts';
+import type { CountedRule } from '../policy/read-back.ts';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { Recording } from '../capture/layout.ts';
 
@@ -28,6 +30,10 @@ export interface Lab extends AsyncDisposable {
   /** Puts a running pod into the mesh: afterwards both ends of new connections know of it. */
   enrol(pod: string): Promise<EnrolResult>;
   leave(pod: string): Promise<EnrolResult>;
+  /** Adds, replaces or takes away a NetworkPolicy, or labels a pod; enforced when it resolves. */
+  changePolicies(change: PolicyChange): Promise<void>;
+  /** Rules of the policies on a node, with reasons and counters. */
+  policyRules(node: string): Promise<readonly CountedRule[]>;
   startCapture(directory: string, options?: CaptureStartOptions): Promise<void>;
   /** Ends the recording; the files named in `CAPTURE_FILES` are complete afterwards. */
   stopCapture(): Promise<Recording>;
@@ -46,6 +52,16 @@ export interface Lab extends AsyncDisposable {
   /** Ends the lab and removes its directory. Resolves when the kernel has freed it. */
   down(): Promise<void>;
 }
+
+export type PolicyChange =
+  | { readonly kind: 'apply'; readonly policy: NetworkPolicy }
+  | { readonly kind: 'delete'; readonly namespace: string; readonly name: string }
+  | {
+      readonly kind: 'label';
+      readonly pod: string;
+      /** `null` takes a label away; others stay. */
+      readonly labels: Readonly<Record<string, string | null>>;
+    };
 
 export type ProcessKind = 'ztunnel' | 'agent' | 'app-host';
 

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Recording } from '../capture/layout.ts';
 import { findParty } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { CountedRule } from '../policy/read-back.ts';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { ControlClient } from './control-client.ts';
 import { enterArgv } from './enter.ts';
@@ -14,6 +15,7 @@ import type {
   ExecOptions,
   Lab,
   LabStatus,
+  PolicyChange,
   ProcessKind,
   RequestOptions,
   RequestReport,
@@ -67,6 +69,14 @@ export class LiveLab implements Lab {
 
   leave(pod: string): Promise<EnrolResult> {
     return this.#control.call('leave', { pod });
+  }
+
+  async changePolicies(change: PolicyChange): Promise<void> {
+    await this.#control.call('changePolicies', change);
+  }
+
+  policyRules(node: string): Promise<readonly CountedRule[]> {
+    return this.#control.call('policyRules', { node });
   }
 
   get supervisorPid(): number {

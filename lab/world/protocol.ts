@@ -1,4 +1,5 @@
 import type { Plan } from '../plan/plan.ts';
+import type { CountedRule } from '../policy/read-back.ts';
 import type { Recording } from '../capture/layout.ts';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { ErrorOnTheWire } from './errors.ts';
@@ -7,6 +8,7 @@ import type {
   CaptureStartOptions,
   EnrolResult,
   LabStatus,
+  PolicyChange,
   ProcessKind,
   Progress,
   RequestOptions,
@@ -25,6 +27,8 @@ export interface ControlMethods {
   plan: { params: Empty; result: Plan };
   status: { params: Empty; result: LabStatus };
   enrol: { params: { readonly pod: string }; result: EnrolResult };
+  changePolicies: { params: PolicyChange; result: Empty };
+  policyRules: { params: { readonly node: string }; result: readonly CountedRule[] };
   leave: { params: { readonly pod: string }; result: EnrolResult };
   request: {
     params: { readonly request: ScenarioRequest; readonly options: RequestOptions };

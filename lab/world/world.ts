@@ -2,6 +2,7 @@ import { realtimeNs } from '../../dataplane/kernel/process.ts';
 import type { Recording } from '../capture/layout.ts';
 import { findNode, findPod } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { CountedRule } from '../policy/read-back.ts';
 import { AppHosts, commandArgv } from './app-hosts.ts';
 import { buildLinks, createNamespaces, fdOf, restoreRules, type NetnsTable } from './build.ts';
 import { ChildTable, type Child } from './child-table.ts';
@@ -11,11 +12,13 @@ import { LabError } from './errors.ts';
 import type {
   CaptureStartOptions,
   EnrolResult,
+  PolicyChange,
   ProcessKind,
   Progress,
   ProgressStep,
 } from './lab.ts';
 import { Mesh } from './mesh.ts';
+import { NetworkPolicies } from './network-policies.ts';
 import { Observations } from './observations.ts';
 import type { LabPaths } from './paths.ts';
 import { endOf } from './process-end.ts';
@@ -41,6 +44,7 @@ export class World {
   readonly #apps: AppHosts;
   #netns: NetnsTable = new Map();
   #mesh: Mesh | undefined;
+  #policies: NetworkPolicies | undefined;
   #capture: CaptureSession | undefined;
   #isCaptureBusy = false;
   /** Told of the first program that ended while the lab was being built. */
@@ -82,7 +86,10 @@ export class World {
       this.#netns = createNamespaces(plan);
     });
     // Loading flushes what is there: agents, which add to the rules of their nodes, come after it.
-    const ruled = restoreRules(plan, this.#netns);
+    const policies = new NetworkPolicies(plan, this.#netns);
+    this.#policies = policies;
+    // The primary CNI is there before the mesh, as on a node that boots.
+    const ruled = restoreRules(plan, this.#netns).then(() => policies.start());
     ruled.catch(() => {});
     const loaded = this.#startPrograms(ruled);
     loaded.catch(() => {});
@@ -116,6 +123,26 @@ export class World {
 
   leave(pod: string): Promise<EnrolResult> {
     return this.#needMesh().leave(findPod(this.plan, pod));
+  }
+
+  /** The policies are as changed, and enforced so. @throws {PlanError}, LabError LAB_UNKNOWN_POLICY */
+  async changePolicies(change: PolicyChange): Promise<void> {
+    const policies = this.#policies!;
+    switch (change.kind) {
+      case 'apply':
+        return policies.apply(change.policy);
+      case 'delete':
+        return policies.delete(change.namespace, change.name);
+      case 'label': {
+        const { uid } = findPod(this.plan, change.pod);
+        return policies.label(uid, withChanges(policies.labelsOf(uid), change.labels));
+      }
+    }
+  }
+
+  /** @throws {PlanError} LAB_UNKNOWN_NODE */
+  policyRules(node: string): Promise<readonly CountedRule[]> {
+    return this.#policies!.count(findNode(this.plan, node).name);
   }
 
   /** @throws {PlanError} LAB_UNKNOWN_NODE, LabError LAB_PROCESS_EXITED when it does not run */
@@ -160,7 +187,8 @@ export class World {
   /** What the kernel has that differs from the plan, start-up rules included. */
   async drift(): Promise<string[]> {
     const ruleFaults = await findRuleDrift(this.plan, this.#netns);
-    return [...findDrift(this.plan, this.#netns), ...ruleFaults];
+    const policyFaults = (await this.#policies?.drift()) ?? [];
+    return [...findDrift(this.plan, this.#netns), ...ruleFaults, ...policyFaults];
   }
 
   /** Finishes what would be lost; the kernel does the rest. */
@@ -243,4 +271,12 @@ export class World {
     await work();
     tell('done');
   }
+}
+
+function withChanges(
+  labels: Readonly<Record<string, string>>,
+  changes: Readonly<Record<string, string | null>>,
+): Record<string, string> {
+  const all = Object.entries({ ...labels, ...changes });
+  return Object.fromEntries(all.filter((entry): entry is [string, string] => entry[1] !== null));
 }
