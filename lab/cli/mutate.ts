@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { nearest } from '../../topologies/nearest.ts';
 import { ERA_NAMES } from '../../topologies/era.ts';
 import { openJournal } from '../mutate/journal.ts';
-import { listMutations } from '../mutate/list-mutations.ts';
+import { listMutations, MUTABLE_ERAS } from '../mutate/list-mutations.ts';
 import type { Mutation } from '../mutate/mutation.ts';
 import { probesOf } from '../mutate/probes.ts';
 import { type MutationResult, readBaseline, runMutations } from '../mutate/run-mutations.ts';
@@ -39,7 +39,7 @@ export function addMutate(program: Command, context: CommandContext): void {
         'it back. Prints what each protects. Goes on where an interrupted run of the same kind ended.\n' +
         'Exit code 1 when --only names one mutation and it breaks nothing.',
     )
-    .argument('[era]', `one of ${ERA_NAMES.join(', ')}`, 'inpod-redirect')
+    .argument('[era]', MUTABLE_ERAS.join(' or '), 'inpod-redirect')
     .option('--only <text>', 'only mutations whose id has this text')
     .option('--quick', 'only remove; leave no condition out, turn no setting round')
     .option('--list', 'print the mutations, try none')
@@ -64,10 +64,16 @@ export function addMutate(program: Command, context: CommandContext): void {
 }
 
 function requireEra(era: string): void {
-  if ((ERA_NAMES as readonly string[]).includes(era)) return;
+  if ((MUTABLE_ERAS as readonly string[]).includes(era)) return;
+  if ((ERA_NAMES as readonly string[]).includes(era)) {
+    throw new CommandError(
+      'LAB_CANNOT_RUN',
+      `Cannot mutate era "${era}": rules are taken away in ${MUTABLE_ERAS.join(' and ')} only so far`,
+    );
+  }
   const guess = nearest(era, ERA_NAMES);
   const hint = guess === undefined ? '' : `, did you mean "${guess}"?`;
-  const known = ERA_NAMES.join(', ');
+  const known = MUTABLE_ERAS.join(', ');
   throw new CommandError('LAB_BAD_ERA', `Cannot mutate era "${era}": one of ${known}${hint}`);
 }
 

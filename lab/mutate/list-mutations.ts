@@ -1,3 +1,4 @@
+import type { Era } from '../../dataplane/redirect/era.ts';
 import { normaliseRule } from '../../dataplane/redirect/normalise.ts';
 import { hostRules } from '../../dataplane/redirect/host-rules.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
@@ -8,6 +9,9 @@ import type { Mutation } from './mutation.ts';
 import { routingMutations, setMutations, sysctlMutations } from './other-mutations.ts';
 import { type PlaceState, readPlace } from './place-state.ts';
 import { ruleMutations } from './rule-mutations.ts';
+
+/** Eras whose rules stand in iptables of the pods, which is where they are taken away. */
+export const MUTABLE_ERAS = ['inpod-redirect', 'inpod-tproxy'] as const satisfies readonly Era[];
 
 export interface MutationList {
   readonly mutations: readonly Mutation[];

@@ -34,9 +34,9 @@ export interface MutationRunOptions {
   readonly onResult?: (result: MutationResult, index: number) => void | Promise<void>;
 }
 
-const TIMEOUT_MS = 2_500;
+const TIMEOUT_MS = 1_500;
 /** A probe that seems broken gets another chance, and more time. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 3_500;
 
 /** What every probe comes to with nothing changed; two runs must agree. @throws LabError LAB_NOT_READY */
 export async function readBaseline(

@@ -8,7 +8,7 @@ import { scratchDirectory } from './support/lab.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 const TWO_NODES = join(ROOT, 'topologies', 'two-nodes.yaml');
 const VERBS = ['run', 'up', 'down', 'status', 'plan', 'exec', 'enrol', 'leave', 'rules'];
-const MORE_VERBS = ['capture', 'trace', 'prove', 'doctor', 'gc'];
+const MORE_VERBS = ['diff', 'mutate', 'capture', 'trace', 'prove', 'doctor', 'gc'];
 
 t.setTimeout(150_000);
 

@@ -1,0 +1,102 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { alignLines } from '../../lab/compare/align-lines.ts';
+import { openJournal } from '../../lab/mutate/journal.ts';
+import { changesOf } from '../../lab/mutate/probes.ts';
+import type { MutationResult } from '../../lab/mutate/run-mutations.ts';
+import { ruleMutations } from '../../lab/mutate/rule-mutations.ts';
+import { sideBySide } from '../../lab/report/columns-text.ts';
+
+t.test('alignLines() keeps order, and pairs what only changed', async (t) => {
+  const rows = alignLines(['a', 'rule x one', 'b', 'gone'], ['a', 'rule x two', 'b', 'come', 'c']);
+  t.same(
+    rows.map(({ kind, left, right }) => `${kind} ${left ?? ''}/${right ?? ''}`),
+    [
+      'same a/a',
+      'changed rule x one/rule x two',
+      'same b/b',
+      'left gone/',
+      'right /come',
+      'right /c',
+    ],
+  );
+  t.same(alignLines([], []), []);
+  t.same(alignLines(['x'], []), [{ kind: 'left', left: 'x' }]);
+});
+
+t.test('sideBySide() stays within its width', async (t) => {
+  const lines = sideBySide('a long rule '.repeat(9), '|', 'x'.repeat(200), 80);
+  t.ok(lines.length > 3);
+  for (const line of lines) t.ok(line.length <= 80, line);
+  t.match(lines[0], /^a long rule .* \| x/);
+});
+
+t.test('ruleMutations() removes each rule of Istio, and leaves each condition out', async (t) => {
+  const rules = [
+    '*nat',
+    ':OUTPUT ACCEPT [0:0]',
+    ':ISTIO_OUTPUT - [0:0]',
+    '-A OUTPUT -j ISTIO_OUTPUT',
+    '-A OUTPUT -j OTHERS',
+    '-A ISTIO_OUTPUT ! -d 127.0.0.1/32 -p tcp -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 15001',
+    'COMMIT',
+    '',
+  ]
+    .join('\n')
+    .replace(':ISTIO_OUTPUT', ':OTHERS - [0:0]\n:ISTIO_OUTPUT');
+  const state = { place: 'a', rules, policyRules: '', routes: '', sets: '' };
+  const found = ruleMutations([state, { ...state, place: 'b' }], new Map());
+  t.same(
+    found.map(({ where, change }) => `${where}: ${change}`),
+    [
+      'nat OUTPUT: removed',
+      'nat ISTIO_OUTPUT: removed',
+      'nat ISTIO_OUTPUT: without ! -d 127.0.0.1/32',
+      'nat ISTIO_OUTPUT: without ! --mark 0x539/0xfff',
+    ],
+  );
+  for (const { places } of found) t.same(places, ['a', 'b'], 'in every place where it stands');
+});
+
+t.test('changesOf() tells outcome, source and way apart', async (t) => {
+  const before = { name: 'p', outcome: '200', source: '10.0.0.1', way: ['inbound at a'] };
+  t.same(changesOf(before, { ...before }), []);
+  t.match(changesOf(before, { ...before, outcome: 'curl 28 (timeout)' }), [/curl 28.*was 200/]);
+  t.match(changesOf(before, { ...before, source: '10.0.0.2' }), [/10\.0\.0\.2, was 10\.0\.0\.1/]);
+  t.match(changesOf(before, { ...before, way: [] }), [/past every ztunnel; was inbound at a/]);
+});
+
+t.test('openJournal() goes on where a run of the same kind was cut off', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'ambient-lab-journal-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const path = join(directory, 'sub', 'mutate.journal');
+  const result = (id: string): MutationResult => ({
+    ...{
+      id,
+      kind: 'rule',
+      where: 'nat X',
+      text: '-j Y',
+      change: 'removed',
+      places: [],
+      breaks: [],
+    },
+  });
+  const first = await openJournal(path, 'key', false);
+  t.same(first.done, []);
+  await first.add(result('one'));
+  await first.add(result('two'));
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, text.slice(0, -9));
+  const again = await openJournal(path, 'key', false);
+  t.same(
+    again.done.map(({ id }) => id),
+    ['one'],
+    'the line that was cut is not taken',
+  );
+  t.same((await openJournal(path, 'other', false)).done, [], 'nor a run of something else');
+  const third = await openJournal(path, 'other', true);
+  await third.finish([result('one')], join(directory, 'whole.json'));
+  t.match(JSON.parse(await readFile(join(directory, 'whole.json'), 'utf8')), [{ id: 'one' }]);
+});
