@@ -19,9 +19,22 @@ export function renderRules(reading: RulesReading, options: RulesTextOptions): s
     'Policy routing:',
     ...renderRouting(reading, options),
     '',
+    ...renderIpv6(reading, options),
     renderDrift(reading),
     renderCrossCheck(reading),
   ].join('\n');
+}
+
+function renderIpv6({ ipv6 }: RulesReading, options: RulesTextOptions): readonly string[] {
+  if (ipv6 === undefined) return [];
+  return [
+    'IPv6',
+    '',
+    ...renderWalks(ipv6.walks, options),
+    'Policy routing of IPv6:',
+    ...renderRouting(ipv6, options),
+    '',
+  ];
 }
 
 function describe(reading: RulesReading): string {
@@ -30,7 +43,10 @@ function describe(reading: RulesReading): string {
 }
 
 /** The kernel's policy rules and the routes they lead to, each of ours with its reason. */
-function renderRouting(reading: RulesReading, options: RulesTextOptions): readonly string[] {
+function renderRouting(
+  reading: Pick<RulesReading, 'policyRules' | 'routes' | 'routing'>,
+  options: RulesTextOptions,
+): readonly string[] {
   const { policyRules, routes, routing } = reading;
   const led = routes.filter((line) => routing.some((entry) => isListedAs(entry, line)));
   return [...policyRules, ...led].flatMap((line) => {
@@ -41,7 +57,8 @@ function renderRouting(reading: RulesReading, options: RulesTextOptions): readon
 }
 
 function renderDrift(reading: RulesReading): string {
-  const { drift, missingRouting, leftovers, sets } = reading;
+  const { drift, leftovers, sets, ipv6 } = reading;
+  const missingRouting = [...reading.missingRouting, ...(ipv6?.missingRouting ?? [])];
   if (!isDrifted(reading)) {
     if (drift === undefined) return 'No redirect rules are wanted here, and none are here.';
     return 'As wanted: the kernel has every rule and route of the era, in order, and no rule too many.';
@@ -54,6 +71,7 @@ function renderDrift(reading: RulesReading): string {
       ? 'DIFFERS: no redirect rules are wanted here, and these are left of one (`enrol` and `leave` remove them):'
       : 'DIFFERS from what the era wants (`enrol` the pod again to repair it):',
     ...(drift === undefined ? [] : describeDrift(drift)),
+    ...(ipv6?.drift === undefined ? [] : describeDrift(ipv6.drift).map((line) => `${line} (IPv6)`)),
     ...leftovers.map((what) => `  leftover ${what}`),
     ...sets.flatMap(describeSet),
     ...routing,

@@ -15,7 +15,9 @@ import { runProgram } from '../hosts/run.ts';
 import type { Plan } from '../plan/plan.ts';
 import { LabError } from '../world/errors.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
+import { hasIpv6 } from '../plan/families.ts';
 import { findParty } from '../plan/names.ts';
+import { type Ipv6Reading, type Ipv6Texts, readIpv6Rules } from './read-ipv6-rules.ts';
 import { probedPods, readSet, setCommand, type SetReading } from './read-sets.ts';
 import { wantedRules, type RulesPlaceInLab } from './wanted-rules.ts';
 
@@ -43,6 +45,8 @@ export interface RulesReading {
   readonly saved: string;
   /** The text of `nft -y list ruleset`, untouched; absent where nft is not installed. */
   readonly nft?: string;
+  /** The same of IPv6, in a lab that has it. Rules of nftables stand in `walks`, for both families. */
+  readonly ipv6?: Ipv6Reading;
 }
 
 /** Reads rules, policy rules and routes of a pod, a node, `outside` or `ztunnel/<node>`. */
@@ -50,25 +54,28 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
   const status = await lab.status();
   const { pod, ...place } = placeOf(lab.plan, status, target);
   const wanted = wantedRules(lab.plan, { ...place, ...(pod === undefined ? {} : { pod }) });
-  const [saved, legacy, nft, policyRules, routes, sets] = await Promise.all([
+  const [saved, legacy, nft, policyRules, routes, sets, ipv6Texts] = await Promise.all([
     read(lab, target, ['iptables-save', '-c']),
     readLegacy(lab, target),
     tryRead(lab, target, ['nft', '-y', 'list', 'ruleset']),
     read(lab, target, ['ip', 'rule', 'show']),
     read(lab, target, ['ip', 'route', 'show', 'table', 'all']),
     readSets(lab, target, status, wanted),
+    hasIpv6(lab.plan) ? readIpv6Texts(lab, target) : undefined,
   ]);
   const known = wanted?.families ?? [];
   const routing = (wanted?.routing ?? []).filter(({ family }) => family === 'ipv4');
   const listed = [...lines(policyRules), ...lines(routes)];
   const rules = parseSave(saved);
-  const listing = withoutIptables(parseNft(nft ?? ''), rules);
+  const directions = directionsOf(place.role);
+  const ipv6 = ipv6Texts && readIpv6Rules(ipv6Texts, wanted, directions);
+  const listing = withoutIptables(parseNft(nft ?? ''), rules, ipv6Texts?.saved);
   const print = wanted?.nft && (await new NftPrints().of(wanted.nft, {}));
   const drift = driftOf(wanted, rules, listing, print);
   return {
     target,
     ...place,
-    walks: directionsOf(place.role).map((direction) => ({
+    walks: directions.map((direction) => ({
       direction,
       steps: mergeNftWalk(
         walkRules(rules, direction, { family: 'ipv4', known }),
@@ -87,12 +94,14 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
     disagreements: crossCheck(saved),
     saved,
     ...(nft === undefined ? {} : { nft }),
+    ...(ipv6 && { ipv6 }),
   };
 }
 
 /** Whether anything is not as the era wants it. */
 export function isDrifted(reading: RulesReading): boolean {
-  const { drift, missingRouting, leftovers, sets } = reading;
+  const { drift, missingRouting, leftovers, sets, ipv6 } = reading;
+  if (ipv6 && (ipv6.drift?.isClean === false || ipv6.missingRouting.length > 0)) return true;
   const isSetWrong = sets.some(({ missing, extra }) => missing.length + extra.length > 0);
   return drift?.isClean === false || missingRouting.length + leftovers.length > 0 || isSetWrong;
 }
@@ -109,10 +118,16 @@ function driftOf(
 }
 
 /** Tables that iptables keeps in nf_tables are read by iptables-save already. */
-function withoutIptables(listing: NftListing, rules: SavedRules): NftListing {
-  const names = new Set(rules.tables.map(({ name }) => name));
+function withoutIptables(
+  listing: NftListing,
+  rules: SavedRules,
+  ipv6: string | undefined,
+): NftListing {
+  const named = (family: string, saved: SavedRules): readonly string[] =>
+    saved.tables.map(({ name }) => `${family} ${name}`);
+  const names = new Set([...named('ip', rules), ...named('ip6', parseSave(ipv6 ?? ''))]);
   return {
-    tables: listing.tables.filter(({ family, name }) => family !== 'ip' || !names.has(name)),
+    tables: listing.tables.filter(({ family, name }) => !names.has(`${family} ${name}`)),
   };
 }
 
@@ -149,11 +164,22 @@ async function readSets(
 ): Promise<readonly SetReading[]> {
   const party = findParty(lab.plan, target);
   if (party.kind !== 'node') return [];
-  const members = probedPods(lab.plan, status, party.node.name);
-  const sets = (wanted?.sets ?? []).filter(({ family }) => family === 'ipv4');
+  const { name } = party.node;
   return Promise.all(
-    sets.map(async (set) => readSet(set, await tryRead(lab, target, setCommand(set)), members)),
+    (wanted?.sets ?? []).map(async (set) => {
+      const members = probedPods(lab.plan, status, name, set.family);
+      return readSet(set, await tryRead(lab, target, setCommand(set)), members);
+    }),
   );
+}
+
+async function readIpv6Texts(lab: Lab, target: string): Promise<Ipv6Texts> {
+  const [saved, policyRules, routes] = await Promise.all([
+    read(lab, target, ['ip6tables-save', '-c']),
+    read(lab, target, ['ip', '-6', 'rule', 'show']),
+    read(lab, target, ['ip', '-6', 'route', 'show', 'table', 'all']),
+  ]);
+  return { saved, policyRules: lines(policyRules), routes: lines(routes) };
 }
 
 /** The ways through a place, replies last. */

@@ -1,7 +1,8 @@
 import { parseSetMembers } from '../../dataplane/agent/address-set.ts';
 import { parseNftMembers } from '../../dataplane/agent/nft-set.ts';
 import type { SetMember } from '../../dataplane/agent/set-member.ts';
-import type { AddressSet } from '../../dataplane/redirect/rule.ts';
+import type { AddressSet, Family } from '../../dataplane/redirect/rule.ts';
+import { addressOf } from '../plan/families.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { LabStatus } from '../world/lab.ts';
 
@@ -42,10 +43,18 @@ export function readSet(
   };
 }
 
-/** Addresses that belong into the IPv4 set of a node: those of its enrolled pods. */
-export function probedPods(plan: Plan, status: LabStatus, node: string): readonly SetMember[] {
+/** Addresses that belong into the node's set of a family: those of its enrolled pods. */
+export function probedPods(
+  plan: Plan,
+  status: LabStatus,
+  node: string,
+  family: Family = 'ipv4',
+): readonly SetMember[] {
   const enrolled = new Set(status.pods.filter((pod) => pod.enrolled).map(({ uid }) => uid));
   return plan.pods
     .filter((pod) => pod.node === node && enrolled.has(pod.uid))
-    .map(({ address, uid }) => ({ address, uid }));
+    .flatMap((pod) => {
+      const address = addressOf(pod, family === 'ipv4' ? 'IPv4' : 'IPv6');
+      return address === undefined ? [] : [{ address, uid: pod.uid }];
+    });
 }

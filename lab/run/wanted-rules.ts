@@ -2,6 +2,7 @@ import { rulesOfAnnotations } from '../../dataplane/agent/pod-annotations.ts';
 import { hostRules } from '../../dataplane/redirect/host-rules.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import type { RuleSet } from '../../dataplane/redirect/rule.ts';
+import { hasIpv6 } from '../plan/families.ts';
 import type { Plan, PodPlan } from '../plan/plan.ts';
 
 /** A namespace of a lab, as far as it matters for the rules that belong there. */
@@ -14,8 +15,9 @@ export interface RulesPlaceInLab {
 /** What the lab's era wants in a namespace; nothing where no redirect belongs. */
 export function wantedRules(plan: Plan, place: RulesPlaceInLab): RuleSet | undefined {
   const { era, dnsCapture } = plan;
-  if (place.role === 'node') return hostRules({ era });
+  const ipv6 = hasIpv6(plan);
+  if (place.role === 'node') return hostRules({ era, ipv6 });
   if (!place.enrolled) return undefined;
   const annotated = rulesOfAnnotations(place.pod?.annotations ?? {}, { era, dnsCapture });
-  return podRules({ era, ...annotated });
+  return podRules({ era, ipv6, ...annotated });
 }

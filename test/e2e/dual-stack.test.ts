@@ -7,6 +7,7 @@ import { planLab } from '../../lab/plan/plan-lab.ts';
 import { renderLadder } from '../../lab/report/ladder.ts';
 import { observe } from '../../lab/run/observe.ts';
 import { runScenarios } from '../../lab/run/run-scenarios.ts';
+import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
 import { createLab } from '../../lab/world/client.ts';
 import type { Lab } from '../../lab/world/lab.ts';
 import { loadTopology, parseTopology } from '../../topologies/load.ts';
@@ -50,6 +51,15 @@ for (const era of TESTED_ERAS) {
     await using lab = await createLab(planLab(topology, { lab: nameOf('d', era), era }));
     t.same(await lab.drift(), [], 'the kernel has what was planned, of both families');
     await holdsWhole(t, lab);
+    for (const place of ['sleep', 'node1']) {
+      const reading = await readRules(lab, place);
+      t.notOk(isDrifted(reading), `${place} has the rules of the era in both families`);
+      const steps = reading.ipv6?.walks.flatMap((walk) => walk.steps) ?? [];
+      t.ok(era === 'inpod-nft' || steps.some(({ why }) => why !== undefined), 'with reasons');
+    }
+    const routing = await execIn(lab, 'sleep', ['ip', '-6', 'rule', 'del', 'pref', '32764']);
+    t.equal(routing.exitCode, 0);
+    t.ok(isDrifted(await readRules(lab, 'sleep')), 'a missing policy rule of IPv6 is seen');
     const full = 'httpbin.demo.svc.cluster.local';
     for (const pod of ['sleep', 'legacy']) {
       const options = { names: [full], family: 6 };
