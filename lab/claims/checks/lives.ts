@@ -1,9 +1,11 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
 import { EvidenceMissing, settle, together } from '../finding.ts';
 import { HeldConnection } from '../held.ts';
+import { packetsOf, ruleLines } from './rules-text.ts';
 
 const ECHO_PORT = 9000;
 const HTTP2_GOAWAY = 7;
@@ -72,17 +74,27 @@ export async function enrolsRunningPods(world: ClaimWorld): Promise<Finding> {
 /** The one connection of the first instruction of a pod met ztunnel. */
 export async function firstInstructionCaptured(world: ClaimWorld): Promise<Finding> {
   addressOf(world, 'eager');
-  const { saved } = await world.rules('eager');
-  const redirect = saved.split('\n').find((line) => /-j REDIRECT --to-ports 15001/.test(line));
-  const file = join(world.lab.directory, 'legs.jsonl');
-  const legs = await readFile(file, 'utf8').catch(() => '');
-  const own = legs
-    .split('\n')
-    .filter((line) => line.includes('"pod":"demo/eager"') && line.includes('"outbound"'));
+  const own = await legsOfEager(world);
+  const rules = await ruleLines(world, 'eager');
+  const redirect = rules.find((line) => /REDIRECT --to-ports 15001|redirect to :15001/.test(line));
   if (redirect === undefined) return settle(false, 'no rule redirects to 15001');
-  const packets = Number(/^\[(\d+):/.exec(redirect)?.[1] ?? 0);
+  const packets = packetsOf(redirect);
   const text = `1 connection made by the app: ${packets} redirected to 15001, ${own.length} leg of ztunnel`;
   return settle(packets === 1 && own.length === 1, text, { evidence: [redirect, ...own] });
+}
+
+/** ztunnel writes a leg down when it ends, and the app's time is over after 5 s. */
+async function legsOfEager(world: ClaimWorld): Promise<readonly string[]> {
+  const file = join(world.lab.directory, 'legs.jsonl');
+  const deadline = performance.now() + 6_000;
+  for (;;) {
+    const legs = await readFile(file, 'utf8').catch(() => '');
+    const own = legs
+      .split('\n')
+      .filter((line) => line.includes('"pod":"demo/eager"') && line.includes('"outbound"'));
+    if (own.length > 0 || performance.now() > deadline) return own;
+    await sleep(100);
+  }
 }
 
 /** An enrolment taken back cuts the tunnel at once, without GOAWAY. */

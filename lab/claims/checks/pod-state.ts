@@ -1,6 +1,7 @@
 import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
 import { EvidenceMissing, settle, together } from '../finding.ts';
+import { nftRulesAreTheEras, ruleLines, usesNft, withoutCounters } from './rules-text.ts';
 
 const GOLDEN_PORTS = [15001, 15006, 15008, 15053];
 
@@ -61,6 +62,7 @@ export async function ownSetOfPorts(world: ClaimWorld): Promise<Finding> {
 
 /** The kernel has the era's rules, routes and policy rules, in order, none too many. */
 export async function rulesAreTheEras(world: ClaimWorld): Promise<Finding> {
+  if (usesNft(world)) return nftRulesAreTheEras(world);
   const { drift, missingRouting, saved, enrolled } = await world.rules('client');
   if (drift === undefined) {
     return settle(false, enrolled ? 'the era wants no rule here' : 'the pod is not enrolled');
@@ -142,7 +144,7 @@ export async function applyTwice(world: ClaimWorld): Promise<Finding> {
 
 async function snapshot(world: ClaimWorld, place: string): Promise<readonly string[]> {
   const texts = await Promise.all([
-    world.read(place, 'iptables-save'),
+    ruleLines(world, place).then((lines) => lines.map(withoutCounters).join('\n')),
     world.read(place, 'ip', 'rule', 'show'),
     world.read(place, 'ip', 'route', 'show', 'table', 'all'),
     world.read(place, 'ip', '-o', 'link', 'show'),
@@ -153,8 +155,7 @@ async function snapshot(world: ClaimWorld, place: string): Promise<readonly stri
     .map((text) => (typeof text === 'string' ? text : text.stdout))
     .join('\n')
     .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => line.replace(/^(:\S+ \S+) .*$/, '$1'));
+    .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
 /** What enrolling a pod changes on its node: an entry of one set; and of rules there is one SNAT. */
@@ -165,9 +166,9 @@ export async function nodeUntouched(world: ClaimWorld): Promise<Finding> {
   await world.lab.leave('guest');
   const added = after.filter((line) => !before.includes(line));
   const removed = before.filter((line) => !after.includes(line));
-  const istio = after.filter((line) => line.startsWith('-A ISTIO_'));
+  const istio = after.filter((line) => /^-A ISTIO_|\bsnat ip6? to\b/.test(line));
   const isOneEntry = added.length === 1 && /^add istio-inpod-probes/.test(added[0]!);
-  const isOneRule = istio.length === 1 && istio[0]!.includes('-j SNAT');
+  const isOneRule = istio.length === 1 && /-j SNAT|snat ip to/.test(istio[0]!);
   const text = `enrolment added ${added.length} line(s), removed ${removed.length}; rules of Istio on the node: ${istio.length}`;
   return settle(isOneEntry && removed.length === 0 && isOneRule, text, {
     evidence: [...added.map((line) => `+ ${line}`), ...istio],
@@ -177,7 +178,7 @@ export async function nodeUntouched(world: ClaimWorld): Promise<Finding> {
 /** A pod that joined and left has the rules, routes and chains that it had before. */
 export async function leavesNothing(world: ClaimWorld): Promise<Finding> {
   const own = (lines: readonly string[]) =>
-    lines.filter((line) => /ISTIO_|fwmark|table 100\b|1500[168]|15053/.test(line));
+    lines.filter((line) => /ISTIO_|istio-|fwmark|table 100\b|1500[168]|15053/.test(line));
   await world.lab.enrol('guest');
   const during = own(await snapshot(world, 'guest'));
   await world.lab.leave('guest');

@@ -1,4 +1,4 @@
-import { type Claim, IN_POD } from '../claim.ts';
+import type { Claim } from '../claim.ts';
 import { applyTwice } from '../checks/pod-state.ts';
 
 /** See `statement`. */
@@ -6,7 +6,7 @@ export const redirect33: Claim = {
   id: 'redirect-33',
   statement: 'A second application changes nothing, a raw one fails at line 2',
   source: 'facts, statement 33',
-  eras: IN_POD,
+  eras: ['inpod-tproxy', 'inpod-redirect'],
   changesLab: true,
   check: applyTwice,
 };
