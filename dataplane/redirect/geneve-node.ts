@@ -74,13 +74,15 @@ function checkOptions({ hostAddress, ztunnelAddress, ztunnelLink, port }: Geneve
   }
 }
 
-function links({ ztunnelAddress, port = g.GENEVE_PORT }: GeneveNodeOptions): readonly TunnelLink[] {
+function links(options: GeneveNodeOptions): readonly TunnelLink[] {
+  const { ztunnelAddress, ztunnelLink, port = g.GENEVE_PORT } = options;
   const end = (tunnel: typeof g.INBOUND_TUNNEL | typeof g.OUTBOUND_TUNNEL, why: string) => ({
     name: tunnel.node.name,
     vni: tunnel.vni,
     remote: ztunnelAddress,
     port,
     address: `${tunnel.node.address}/${g.TUNNEL_PREFIX}`,
+    underlay: ztunnelLink,
     why,
   });
   return [

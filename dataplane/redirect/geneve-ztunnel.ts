@@ -46,20 +46,21 @@ export function geneveZtunnelRules(options: GeneveZtunnelOptions): RuleSet {
     ],
     routing: [...policyRules(), ...routes(hostAddress, link)],
     sets: [],
-    links: links(hostAddress, port),
+    links: links(hostAddress, port, link),
     sysctls: sysctls(link),
     ownedTables: g.GENEVE_TABLES,
     ownedPriorities: g.ZTUNNEL_PRIORITIES,
   };
 }
 
-function links(remote: string, port: number): readonly TunnelLink[] {
+function links(remote: string, port: number, underlay: string): readonly TunnelLink[] {
   return [g.INBOUND_TUNNEL, g.OUTBOUND_TUNNEL].map(({ ztunnel, node, vni }) => ({
     name: ztunnel.name,
     vni,
     remote,
     port,
     address: `${ztunnel.address}/${g.TUNNEL_PREFIX}`,
+    underlay,
     why: `The other end of the node's ${node.name}.`,
   }));
 }

@@ -122,6 +122,8 @@ export interface TunnelLink {
   readonly port: number;
   /** Its own address with prefix length. */
   readonly address: string;
+  /** Link that the remote is reached by. */
+  readonly underlay: string;
   readonly why: string;
 }
 

@@ -33,6 +33,12 @@ export type StaticStateSource =
 export interface ZtunnelConfig {
   readonly proxyMode: 'shared' | 'dedicated';
   readonly proxyEnabled: boolean;
+  /** false: shared mode of 1.18 to 1.20, sockets in ztunnel's own namespace for all pods of a node. */
+  readonly inpodEnabled: boolean;
+  /** Own address (`INSTANCE_IP`): calls to own ports on it are loops. */
+  readonly instanceIp?: string;
+  /** Ours: false makes a tunnel for each request, as 1.18 did. */
+  readonly poolEnabled: boolean;
   /** Present in dedicated mode. */
   readonly proxyWorkload?: WorkloadIdentity;
   readonly nodeName?: string;
@@ -216,6 +222,7 @@ export function loadConfig(env: Env): ZtunnelConfig {
   refuseUnsupported(read);
   const proxyMode = read.choice('PROXY_MODE', ['shared', 'dedicated'] as const) ?? 'shared';
   const mark = read.integer('PACKET_MARK', 0, 0xffffffff);
+  const inpodEnabled = read.boolean('INPOD_ENABLED') ?? true;
   return {
     proxyMode,
     ...readProxyParts(read),
@@ -225,7 +232,10 @@ export function loadConfig(env: Env): ZtunnelConfig {
     clusterId:
       read.nonEmpty('ISTIO_META_CLUSTER_ID') ?? read.nonEmpty('CLUSTER_ID') ?? 'Kubernetes',
     clusterDomain: read.nonEmpty('CLUSTER_DOMAIN') ?? 'cluster.local',
-    packetMark: mark ?? (proxyMode === 'shared' ? MARK_DEFAULT_SHARED : undefined),
+    inpodEnabled,
+    instanceIp: read.nonEmpty('INSTANCE_IP'),
+    poolEnabled: read.boolean('POOL_ENABLED') ?? true,
+    packetMark: mark ?? (proxyMode === 'shared' && inpodEnabled ? MARK_DEFAULT_SHARED : undefined),
     inpodUds: read.nonEmpty('INPOD_UDS') ?? '/var/run/ztunnel/ztunnel.sock',
     inpodPortReuse: read.boolean('INPOD_PORT_REUSE') ?? true,
     ipv6Enabled: read.boolean('IPV6_ENABLED') ?? true,

@@ -91,12 +91,13 @@ export class ConnectionReport {
   }
 
   #writeLeg({ bytesSent, bytesReceived }: ConnectionEnd, error: string | undefined): void {
-    const { legs, identity } = this.#proxy;
+    const { legs, identity, isNodeLevel } = this.#proxy;
     if (!legs || this.#openedNs === undefined) return;
     const { peer, local } = this.#accepted;
     const { tunnel, upstream } = this;
     legs.write({
       pod: `${identity.namespace}/${identity.name}`,
+      ...(isNodeLevel === true && { sockets: 'ztunnel' as const }),
       direction: this.#leg,
       openedNs: String(this.#openedNs),
       closedNs: String(realtimeNs()),

@@ -6,8 +6,10 @@
  */
 export interface LegRecord {
   readonly node: string;
-  /** Workload whose netns the sockets live in: `namespace/name`. */
+  /** Workload it is about: `namespace/name`. */
   readonly pod: string;
+  /** Whose netns the sockets live in: the workload's when absent, else that of the node's ztunnel. */
+  readonly sockets?: 'ztunnel';
   readonly direction: 'outbound' | 'inbound' | 'inbound-passthrough';
   /** Unique per process: `<node>-<n>`. */
   readonly id: string;

@@ -11,13 +11,16 @@ import { verifyServerNames } from '../identity/peer-names.ts';
 import { formatSpiffe, parseSpiffe } from '../identity/spiffe.ts';
 import type { AccessContext } from './access-log.ts';
 import { type Endpoint, formatEndpoint } from './address.ts';
+import { connectApp } from './connect-app.ts';
 import { ConnectionReport } from './connection-report.ts';
-import type { TrackedConnection } from './connection-tracker.ts';
+import type { ConnectionView, TrackedConnection } from './connection-tracker.ts';
 import { formatBaggage, formatForwarded, newTraceparent } from './headers.ts';
+import { judge } from './judge.ts';
 import { type OutboundPlan, planOutbound } from './outbound-plan.ts';
 import { ioError, ProxyError } from './proxy-error.ts';
 import { localWorkload, ownIdentityText, type ProxyContext } from './proxy-context.ts';
 import { resolveDialAddress } from './resolve-dial.ts';
+import { type SameNodePlan, shorten } from './same-node.ts';
 import type { Workload } from './state/workload.ts';
 import { outboundError } from './tls-errors.ts';
 
@@ -36,8 +39,10 @@ interface Captured {
 export function createOutboundPool(proxy: ProxyContext): HbonePool {
   const { config, dataPath, sockets } = proxy;
   return dataPath.createPool({
-    connectTcp: ({ destination }, signal) =>
-      dataPath.connect(sockets.connectTcp(destination), destination, { signal }),
+    connectTcp: ({ destination, sourceIp }, signal) =>
+      proxy.isNodeLevel === true
+        ? connectApp(proxy, destination, sourceIp, signal)
+        : dataPath.connect(sockets.connectTcp(destination), destination, { signal }),
     credentials: (key) => credentialsFor(proxy, key),
     verifyPeer: (chain: PeerChain, key: HbonePoolKey) =>
       formatSpiffe(verifyServerNames(chain.leaf, key.destinationIdentities)),
@@ -89,7 +94,7 @@ export async function serveOutbound(
 
 async function forward(captured: Captured): Promise<void> {
   const { proxy, connection, report, tracked, source, client, target } = captured;
-  const plan = planOutbound({
+  const planned = planOutbound({
     state: proxy.store.current,
     source,
     client,
@@ -97,17 +102,20 @@ async function forward(captured: Captured): Promise<void> {
     network: proxy.config.network,
     random: Math.random,
   });
+  const plan = proxy.isNodeLevel === true ? shorten(planned, proxy.config.nodeName) : planned;
   const { destination } = plan;
   const dial: Endpoint =
     destination.kind === 'ip' ? destination : await resolveDialAddress(destination);
   report.open(describe(captured, plan, dial));
-  tracked.describe({
+  const view = {
     direction: 'outbound',
     source: client,
     originalDestination: formatEndpoint(target),
     actualDestination: dial,
     protocol: PROTOCOLS[plan.kind],
-  });
+  } as const;
+  if (plan.kind === 'same-node') admit(captured, plan.workload, dial, view);
+  else tracked.describe(view);
   const upstream = await connectUpstream(captured, plan, dial);
   const { bytesAToB, bytesBToA, error } = await proxy.dataPath.relay(connection, upstream, {
     signal: tracked.signal,
@@ -115,14 +123,34 @@ async function forward(captured: Captured): Promise<void> {
   report.close({ bytesSent: bytesAToB, bytesReceived: bytesBToA, error });
 }
 
-const PROTOCOLS = { tcp: 'TCP', hbone: 'HBONE', 'double-hbone': 'DOUBLEHBONE' } as const;
+const PROTOCOLS = {
+  tcp: 'TCP',
+  'same-node': 'HBONE',
+  hbone: 'HBONE',
+  'double-hbone': 'DOUBLEHBONE',
+} as const;
 
-function describe(
-  { proxy, source, client }: Captured,
-  plan: OutboundPlan,
+type Plan = OutboundPlan | SameNodePlan;
+
+/** The inbound half of the way to a pod of this node, judged with the client's own identity. */
+function admit(
+  { proxy, tracked, source, client }: Captured,
+  destination: Workload,
   dial: Endpoint,
-): AccessContext {
-  const isTunnel = plan.kind !== 'tcp';
+  view: ConnectionView,
+): void {
+  const connection = {
+    source: client,
+    destination: dial,
+    identity: parseSpiffe(ownIdentityText(proxy, source)),
+  };
+  tracked.describe(view, { destination, connection });
+  const rejection = judge(proxy, destination, connection);
+  if (rejection) throw rejection;
+}
+
+function describe({ proxy, source, client }: Captured, plan: Plan, dial: Endpoint): AccessContext {
+  const isTunnel = plan.kind === 'hbone' || plan.kind === 'double-hbone';
   return {
     direction: 'outbound',
     sourceAddress: client,
@@ -140,11 +168,12 @@ function describe(
 
 async function connectUpstream(
   captured: Captured,
-  plan: OutboundPlan,
+  plan: Plan,
   dial: Endpoint,
 ): Promise<ByteChannel> {
   switch (plan.kind) {
     case 'tcp':
+    case 'same-node':
       return connectPlain(captured, dial);
     case 'hbone':
       return connectTunnel(captured, plan, dial);
@@ -157,13 +186,13 @@ async function connectUpstream(
 }
 
 async function connectPlain(
-  { proxy, report, tracked }: Captured,
+  { proxy, report, tracked, client }: Captured,
   dial: Endpoint,
 ): Promise<ByteChannel> {
   const { signal } = tracked;
   try {
-    const fd = proxy.sockets.connectTcp(dial);
-    const upstream = await proxy.dataPath.connect(fd, dial, { signal });
+    const sourceIp = proxy.isNodeLevel === true ? client.ip : undefined;
+    const upstream = await connectApp(proxy, dial, sourceIp, signal);
     report.upstream = upstream;
     return upstream;
   } catch (error) {
@@ -185,6 +214,7 @@ async function connectTunnel(
     sourceIp: client.ip,
   };
   report.traceparent = traceparent;
+  if (!proxy.config.poolEnabled) pool.renew();
   try {
     const stream = await pool.connect(key, {
       authority: plan.authority,

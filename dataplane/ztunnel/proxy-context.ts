@@ -25,6 +25,11 @@ export interface ProxyContext extends ProcessContext {
   readonly identity: WorkloadIdentity;
   readonly sockets: SocketFactory;
   readonly connections: ConnectionTracker;
+  /**
+   * Sockets are in ztunnel's own namespace, as in 1.18 to 1.20: every connection to the outside
+   * borrows its client's address, and pods of this node are reached without a tunnel.
+   */
+  readonly isNodeLevel?: boolean;
 }
 
 /** How long a connection waits for its own workload to become known (`src/state.rs`). */

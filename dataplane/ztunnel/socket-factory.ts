@@ -125,7 +125,8 @@ export class SocketFactory implements Disposable {
 
   /** In shared mode the mark is on every socket; in dedicated mode on outgoing TCP only. */
   #shared(): Pick<OpenSocketOptions, 'mark' | 'reusePort' | 'reuseAddress'> {
-    if (this.#config.proxyMode === 'dedicated') return { reuseAddress: true };
+    const { proxyMode, inpodEnabled } = this.#config;
+    if (proxyMode === 'dedicated' || !inpodEnabled) return { reuseAddress: true };
     const mark = this.#config.packetMark;
     return this.#config.inpodPortReuse ? { mark, reusePort: true } : { mark, reuseAddress: true };
   }

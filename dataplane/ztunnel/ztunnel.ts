@@ -6,6 +6,7 @@ import { CertificatePrefetch } from './certificate-prefetch.ts';
 import { ConfigError } from './config-error.ts';
 import type { ZtunnelConfig } from './config.ts';
 import { KeyLog } from './key-log.ts';
+import { NodeProxy } from './node-proxy.ts';
 import { LegLog } from './leg-log.ts';
 import type { Logger } from './log.ts';
 import { PodProxy } from './pod-proxy.ts';
@@ -45,11 +46,15 @@ export async function runZtunnel(options: ZtunnelOptions): Promise<void> {
     };
     // Taken before the first listener can report the process ready.
     const manager =
-      config.proxyMode === 'shared' ? readiness.register('workload proxy manager') : undefined;
+      config.proxyMode === 'shared' && config.inpodEnabled
+        ? readiness.register('workload proxy manager')
+        : undefined;
     own(await openReadinessServer(config, readiness, log));
     const process = openContext(options, own);
     if (manager) {
       await runShared({ ...options, process, own, ready: manager, tasks });
+    } else if (config.proxyMode === 'shared') {
+      await runNode({ ...options, process, own, tasks });
     } else {
       await runDedicated({ ...options, process, own, tasks });
     }
@@ -95,7 +100,7 @@ function loadState(config: ZtunnelConfig, store: StateStore, log: Logger, own: O
   });
 }
 
-async function openAdmin(run: Run, proxies: WorkloadManager | PodProxy): Promise<void> {
+async function openAdmin(run: Run, proxies: WorkloadManager | PodProxy | NodeProxy): Promise<void> {
   const { config, log, process, shutdown, own } = run;
   const { store, certificates } = process;
   const workloads = proxies instanceof WorkloadManager ? () => proxies.views() : undefined;
@@ -129,6 +134,21 @@ async function runShared(run: Run & { readonly ready: Task }): Promise<void> {
   } finally {
     log.info('inpod::workloadmanager', 'drain requested');
     await manager.drain(config.terminationDeadlineMs);
+  }
+}
+
+async function runNode(run: Run): Promise<void> {
+  const { config, log, process, shutdown, own, tasks } = run;
+  log.info('app', 'shared proxy mode - in-pod mode disabled');
+  const { store, certificates } = process;
+  own(new CertificatePrefetch(certificates, store, config.nodeName));
+  const proxy = new NodeProxy(process);
+  try {
+    await openAdmin(run, proxy);
+    completeAll(tasks);
+    await aborted(shutdown.signal);
+  } finally {
+    await proxy.drain(config.terminationDeadlineMs);
   }
 }
 

@@ -1,0 +1,228 @@
+import type { HbonePool, HboneServerConnection, Listener, TcpConnection } from '../hbone/api.ts';
+import { type Endpoint, formatEndpoint } from './address.ts';
+import { BindError } from './bind-error.ts';
+import { ConnectionReport } from './connection-report.ts';
+import { ConnectionTracker, type ConnectionView } from './connection-tracker.ts';
+import { acceptTunnel } from './inbound.ts';
+import { serveInboundPassthrough } from './inbound-passthrough.ts';
+import { OWN_PORTS, selfCall } from './outbound-plan.ts';
+import { createOutboundPool, serveOutbound } from './outbound.ts';
+import type { ProcessContext, ProxyContext } from './proxy-context.ts';
+import { drained, ProxyError } from './proxy-error.ts';
+import { SocketFactory } from './socket-factory.ts';
+import type { Workload } from './state/workload.ts';
+
+const PORTS = { outbound: 15001, inboundPlaintext: 15006, inbound: 15008 } as const;
+
+/** What is kept of one workload between its connections. */
+interface Resident {
+  readonly proxy: ProxyContext;
+  readonly pool: HbonePool;
+}
+
+/**
+ * The proxy of all pods of a node, in ztunnel's own network namespace: Istio 1.18 to 1.20. The node's
+ * rules lead connections here with the addresses they were sent with, so the socket tells both ends;
+ * who a connection belongs to is looked up by address, anew for each.
+ */
+export class NodeProxy implements AsyncDisposable {
+  readonly #process: ProcessContext;
+  readonly #sockets: SocketFactory;
+  readonly #connections: ConnectionTracker;
+  readonly #residents = new Map<string, Resident>();
+  readonly #listeners: Listener[] = [];
+  readonly #tunnels = new Set<HboneServerConnection>();
+  readonly #abort = new AbortController();
+  readonly #policies: Disposable;
+  readonly #nobody: ProxyContext;
+
+  /**
+   * Binds all listeners and starts to serve.
+   * @throws BindError with nothing left bound
+   */
+  constructor(process: ProcessContext) {
+    this.#process = process;
+    this.#sockets = new SocketFactory(process.config, undefined);
+    this.#connections = new ConnectionTracker(process.log);
+    this.#nobody = this.#contextOf({ name: '', namespace: '', serviceAccount: '' });
+    this.#policies = process.store.onChange(() => {
+      this.#connections.recheck(process.store.current);
+      this.#forgetGone();
+    });
+    try {
+      this.#listen();
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  connections(): ConnectionView[] {
+    return this.#connections.views();
+  }
+
+  renewTunnels(): void {
+    for (const { pool } of this.#residents.values()) pool.renew();
+  }
+
+  /** Stops accepting, lets connections end, and cuts after `deadlineMs` what is left. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#closeListeners();
+    for (const tunnel of this.#tunnels) tunnel.goaway();
+    const timer = setTimeout(() => {
+      this.#connections.cutAll(drained());
+      this.#abort.abort(drained());
+    }, deadlineMs);
+    await this.#connections.idle();
+    await Promise.all([...this.#tunnels].map(({ closed }) => closed));
+    clearTimeout(timer);
+    this.#release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#connections.cutAll(drained());
+    this.#release();
+  }
+
+  #listen(): void {
+    this.#serve('proxy::inbound', PORTS.inbound, (connection, isTransparent) =>
+      this.#inbound(connection, isTransparent),
+    );
+    this.#serve(
+      'proxy::inbound_passthrough',
+      PORTS.inboundPlaintext,
+      (connection, isTransparent) => {
+        const proxy = this.#destinationOf(connection, 'inbound-passthrough');
+        return proxy && serveInboundPassthrough(proxy, connection, isTransparent);
+      },
+    );
+    this.#serve('proxy::outbound', PORTS.outbound, (connection) => {
+      const resident = this.#sourceOf(connection);
+      return resident && serveOutbound(resident.proxy, resident.pool, connection);
+    });
+  }
+
+  #serve(
+    scope: string,
+    port: number,
+    serve: (connection: TcpConnection, isTransparent: boolean) => Promise<void> | undefined,
+  ): void {
+    const { dataPath, log, config } = this.#process;
+    const address = `${config.ipv6Enabled ? '[::]' : '0.0.0.0'}:${port}`;
+    const socket = this.#bind(address, port);
+    const onAcceptError = (error: Error): void =>
+      log.warn(scope, 'failed to accept', { error: error.message });
+    const onConnection = (connection: TcpConnection): void =>
+      void serve(connection, socket.isTransparent);
+    this.#listeners.push(dataPath.listen(socket.fd, onConnection, { onAcceptError }));
+    const transparent = socket.isTransparent;
+    log.info(scope, 'listener established', { address: { bare: address }, transparent });
+  }
+
+  #bind(address: string, port: number): ReturnType<SocketFactory['listenProxy']> {
+    try {
+      return this.#sockets.listenProxy(port, port !== PORTS.inbound);
+    } catch (error) {
+      throw new BindError(address, error);
+    }
+  }
+
+  async #inbound(connection: TcpConnection, isTransparent: boolean): Promise<void> {
+    const proxy = this.#destinationOf(connection, 'inbound');
+    if (!proxy) return;
+    const { signal } = this.#abort;
+    const tunnel = await acceptTunnel({ proxy, isTransparent, signal }, connection);
+    if (!tunnel) return;
+    this.#tunnels.add(tunnel);
+    await tunnel.closed;
+    this.#tunnels.delete(tunnel);
+  }
+
+  /** The workload that opened the connection; undefined, and the connection closed, for nobody. */
+  #sourceOf(connection: TcpConnection): Resident | undefined {
+    const { ip } = connection.peer;
+    const target = connection.originalDestination() ?? connection.local;
+    if (this.#isSelf(target)) return this.#refuse('outbound', connection, target, selfCall());
+    const workload = this.#workloadAt(ip);
+    if (workload) return this.#residentOf(workload);
+    const fault = new ProxyError('unknown-workload', `unknown source: ${ip}`);
+    return this.#refuse('outbound', connection, target, fault);
+  }
+
+  /** The same for whom it is meant. */
+  #destinationOf(
+    connection: TcpConnection,
+    leg: 'inbound' | 'inbound-passthrough',
+  ): ProxyContext | undefined {
+    const target = connection.originalDestination() ?? connection.local;
+    if (this.#isSelf(target)) return this.#refuse(leg, connection, target, selfCall());
+    const workload = this.#workloadAt(target.ip);
+    if (workload) return this.#residentOf(workload).proxy;
+    const fault = new ProxyError('unknown-workload', `unknown destination: ${target.ip}`);
+    return this.#refuse(leg, connection, target, fault);
+  }
+
+  #refuse(
+    leg: 'outbound' | 'inbound' | 'inbound-passthrough',
+    connection: TcpConnection,
+    target: Endpoint,
+    fault: ProxyError,
+  ): undefined {
+    const report = new ConnectionReport(this.#nobody, leg, connection, target);
+    report.originalDestination = formatEndpoint(target);
+    connection.close();
+    report.fail(fault);
+  }
+
+  #isSelf({ ip, port }: Endpoint): boolean {
+    return ip === this.#process.config.instanceIp && OWN_PORTS.includes(port);
+  }
+
+  #workloadAt(ip: string): Workload | undefined {
+    return this.#process.store.current.workloadByIp(this.#process.config.network, ip);
+  }
+
+  #residentOf(workload: Workload): Resident {
+    const { uid, name, namespace, serviceAccount } = workload;
+    const known = this.#residents.get(uid);
+    if (known) return known;
+    const proxy = this.#contextOf({ name, namespace, serviceAccount });
+    const resident = { proxy, pool: createOutboundPool(proxy) };
+    this.#residents.set(uid, resident);
+    return resident;
+  }
+
+  #contextOf(identity: ProxyContext['identity']): ProxyContext {
+    const { config } = this.#process;
+    return {
+      ...this.#process,
+      config,
+      identity,
+      sockets: this.#sockets,
+      connections: this.#connections,
+      isNodeLevel: true,
+    };
+  }
+
+  #forgetGone(): void {
+    const { workloads } = this.#process.store.current;
+    for (const [uid, { pool }] of this.#residents) {
+      if (workloads.has(uid)) continue;
+      pool.renew();
+      this.#residents.delete(uid);
+    }
+  }
+
+  #closeListeners(): void {
+    for (const listener of this.#listeners.splice(0)) listener.close();
+  }
+
+  #release(): void {
+    this.#closeListeners();
+    this.#abort.abort(drained());
+    for (const tunnel of this.#tunnels) tunnel.close();
+    for (const { pool } of this.#residents.values()) pool[Symbol.dispose]();
+    this.#policies[Symbol.dispose]();
+    this.#sockets[Symbol.dispose]();
+  }
+}
