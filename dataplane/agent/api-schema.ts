@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
-import type { CmdAdd, EnrolRequest, LeaveRequest, PodRecord } from './api.ts';
+import type { CmdAdd, EnrolRequest, LeaveRequest, PodRecord, ZtunnelReport } from './api.ts';
 import { AgentInputError } from './errors.ts';
 
 /** Goes into packets, file lines and comments of sets: what Kubernetes uses, and no more. */
@@ -34,6 +34,15 @@ const podRecord = z.strictObject({
   annotations: annotations.optional(),
 });
 
+const ztunnelReport = z.strictObject({
+  uid,
+  netns: path,
+  address: z.string().refine((text) => isIP(text) === 4, 'an IPv4 address is wished'),
+  createdMs: z.number().nonnegative(),
+  ready: z.boolean(),
+  gone: z.boolean().optional(),
+});
+
 /** Not strict: CNI results carry more (Interface, Gateway), and may grow. */
 const cmdAdd = z.object({
   Netns: path,
@@ -57,6 +66,11 @@ export function parseLeaveRequest(body: unknown): LeaveRequest {
 /** @throws {AgentInputError} */
 export function parsePodRecord(body: unknown): PodRecord {
   return parse(podRecord, 'pod', body);
+}
+
+/** @throws {AgentInputError} */
+export function parseZtunnelReport(body: unknown): ZtunnelReport {
+  return parse(ztunnelReport, 'ztunnel', body);
 }
 
 /** @throws {AgentInputError} */

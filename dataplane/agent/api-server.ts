@@ -2,10 +2,16 @@ import { lstatSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import { parseCmdAdd, parseEnrolRequest, parseLeaveRequest, parsePodRecord } from './api-schema.ts';
+import {
+  parseCmdAdd,
+  parseEnrolRequest,
+  parseLeaveRequest,
+  parsePodRecord,
+  parseZtunnelReport,
+} from './api-schema.ts';
 import { AgentInputError } from './errors.ts';
 import { toFailure } from './failures.ts';
-import type { NodeAgent } from './node-agent.ts';
+import type { Agent } from './agent.ts';
 import { PodRecords } from './pod-records.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -18,14 +24,14 @@ export class ApiServer implements AsyncDisposable {
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #log: Logger;
 
-  private constructor(agent: NodeAgent, log: Logger) {
+  private constructor(agent: Agent, log: Logger) {
     this.#log = log;
     this.#handlers = handlersOf(agent, new PodRecords());
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
 
   /** Listens at `path`, taking the place of a socket that an earlier agent left. */
-  static async listen(path: string, agent: NodeAgent, log: Logger): Promise<ApiServer> {
+  static async listen(path: string, agent: Agent, log: Logger): Promise<ApiServer> {
     if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) rmSync(path);
     const server = new ApiServer(agent, log);
     await new Promise<void>((resolve, reject) => {
@@ -61,10 +67,11 @@ export class ApiServer implements AsyncDisposable {
   }
 }
 
-function handlersOf(agent: NodeAgent, records: PodRecords): ReadonlyMap<string, Handler> {
+function handlersOf(agent: Agent, records: PodRecords): ReadonlyMap<string, Handler> {
   return new Map<string, Handler>([
     ['POST /enrol', async (body) => agent.enrol(parseEnrolRequest(body))],
     ['POST /leave', async (body) => agent.leave(parseLeaveRequest(body))],
+    ['POST /ztunnel', async (body) => agent.ztunnel?.(parseZtunnelReport(body))],
     ['POST /reconcile', async () => agent.reconcile()],
     ['POST /announce', async (body) => records.set(parsePodRecord(body))],
     [

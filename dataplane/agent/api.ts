@@ -7,6 +7,7 @@
  * | `POST /announce` | {@link PodRecord} | 200; what the API server knows of a pod, read by /cmdadd |
  * | `POST /enrol` | {@link EnrolRequest} | 200 {@link PodStatus} when rules are in and ztunnel acked |
  * | `POST /leave` | {@link LeaveRequest} | 200 when ztunnel let go and rules are out |
+ * | `POST /ztunnel` | {@link ZtunnelReport} | 200; era geneve: a ztunnel pod of this node came, went, changed |
  * | `POST /reconcile` | none | 200 {@link ReconcileReport}: drift repaired |
  * | `GET /pods` | | 200 {@link PodStatus}[] |
  * | `GET /status` | | 200 {@link AgentStatus} |
@@ -84,6 +85,30 @@ export interface ApiError {
   readonly retryable: boolean;
 }
 
+/** What the API server knows of a ztunnel pod of this node; the newest that is ready is served. */
+export interface ZtunnelReport {
+  readonly uid: string;
+  /** Path of its network namespace. */
+  readonly netns: string;
+  readonly address: string;
+  /** When it was made, in milliseconds since 1970. */
+  readonly createdMs: number;
+  readonly ready: boolean;
+  /** The pod is no more. */
+  readonly gone?: boolean;
+}
+
+/** How the node-level redirect stands. */
+export interface GeneveStatus {
+  readonly release: string;
+  /** How the tunnels are made. */
+  readonly tunnels?: 'geneve' | 'vxlan-rewrite';
+  readonly port?: number;
+  /** uid of the ztunnel pod that the node redirects to. */
+  readonly active?: string;
+  readonly error?: ApiError;
+}
+
 export interface AgentStatus {
   readonly node: string;
   readonly era: string;
@@ -95,6 +120,8 @@ export interface AgentStatus {
     readonly connections: readonly ZtunnelConnectionStatus[];
   };
   readonly pods: readonly PodStatus[];
+  /** Era geneve only. */
+  readonly geneve?: GeneveStatus;
 }
 
 export interface ZtunnelConnectionStatus {

@@ -8,6 +8,7 @@ import type {
   PodRecord,
   PodStatus,
   ReconcileReport,
+  ZtunnelReport,
 } from './api.ts';
 
 /** The agent answered with a failure; `retryable` is its own judgement. */
@@ -35,6 +36,7 @@ export interface AgentClient {
   announce(pod: PodRecord, options?: AgentCallOptions): Promise<void>;
   enrol(pod: EnrolRequest, options?: AgentCallOptions): Promise<PodStatus>;
   leave(pod: LeaveRequest, options?: AgentCallOptions): Promise<void>;
+  ztunnel(pod: ZtunnelReport, options?: AgentCallOptions): Promise<void>;
   reconcile(options?: AgentCallOptions): Promise<ReconcileReport>;
   pods(options?: AgentCallOptions): Promise<readonly PodStatus[]>;
   status(options?: AgentCallOptions): Promise<AgentStatus>;
@@ -53,6 +55,7 @@ export function agentClient(socketPath: string): AgentClient {
     announce: async (pod, options) => void (await call('/announce', pod, options)),
     enrol: (pod, options) => call('/enrol', pod, options),
     leave: async (pod, options) => void (await call('/leave', pod, options)),
+    ztunnel: async (pod, options) => void (await call('/ztunnel', pod, options)),
     reconcile: (options) => call('/reconcile', {}, options),
     pods: (options) => call('/pods', undefined, options),
     status: (options) => call('/status', undefined, options),

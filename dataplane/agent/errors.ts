@@ -53,6 +53,28 @@ export class RoutingMismatchError extends Error {
   }
 }
 
+/** A kernel setting cannot be had. */
+export class SysctlError extends Error {
+  override readonly name = 'SysctlError';
+  readonly code = 'DATAPLANE_AGENT_SYSCTL';
+  readonly key: string;
+
+  constructor(key: string, value: string, state: string, cause?: unknown) {
+    super(`Cannot set "${key}" to ${value}: ${state}`, { cause });
+    this.key = key;
+  }
+}
+
+/** The node's ztunnel is not reached in the way that the node-level redirect needs. */
+export class ZtunnelLinkError extends Error {
+  override readonly name = 'ZtunnelLinkError';
+  readonly code = 'DATAPLANE_AGENT_ZTUNNEL_LINK';
+
+  constructor(address: string, state: string) {
+    super(`Cannot redirect to the ztunnel at "${address}": ${state}, a veth of its own is wished`);
+  }
+}
+
 /** No ztunnel is connected, or it went away before it answered: later may be better. */
 export class ZtunnelUnavailableError extends Error {
   override readonly name = 'ZtunnelUnavailableError';

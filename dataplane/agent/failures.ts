@@ -1,3 +1,4 @@
+import { TunnelError } from '../tunnels/errors.ts';
 import { KernelError } from '../kernel/errors.ts';
 import { EraNotBuildableError, RedirectOptionsError, SavedRulesError } from '../redirect/errors.ts';
 import type { ApiError } from './api.ts';
@@ -8,6 +9,8 @@ import {
   ProgramError,
   RoutingMismatchError,
   RulesMismatchError,
+  SysctlError,
+  ZtunnelLinkError,
   ZtunnelRefusedError,
   ZtunnelUnavailableError,
 } from './errors.ts';
@@ -47,6 +50,9 @@ export function toFailure(error: unknown): Failure {
     error instanceof ProgramError ||
     error instanceof RulesMismatchError ||
     error instanceof RoutingMismatchError ||
+    error instanceof SysctlError ||
+    error instanceof ZtunnelLinkError ||
+    error instanceof TunnelError ||
     error instanceof SavedRulesError ||
     error instanceof EraNotBuildableError ||
     error instanceof KernelError;

@@ -1,12 +1,16 @@
 import { pino } from 'pino';
+import type { Logger } from 'pino';
 import { setProcessName } from '../kernel/process.ts';
 import { hostRules } from '../redirect/host-rules.ts';
+import { chooseTunnelKind } from '../tunnels/probe.ts';
 import { ApiServer } from './api-server.ts';
 import { detectPrograms } from './detect-programs.ts';
+import type { Agent } from './agent.ts';
+import { GeneveAgent } from './geneve-agent.ts';
+import { GeneveNodeSide } from './geneve-node-side.ts';
 import { HostSide } from './host-side.ts';
 import { Journal } from './journal.ts';
 import { NodeAgent } from './node-agent.ts';
-import type { NodeAgentOptions } from './node-agent.ts';
 import { readSettings } from './settings.ts';
 import type { AgentSettings } from './settings.ts';
 
@@ -20,19 +24,39 @@ async function main(): Promise<void> {
   setProcessName('node-agent');
   const log = pino({ level: settings.logLevel, base: { node: settings.node } });
   const ended = endSignal();
-  const host = hostSideOf(settings);
   const journal = new Journal(settings.stateFile);
-  await serve(settings, { host, log, journal }, ended);
+  if (settings.era === 'geneve') {
+    await serveGeneve(settings, { log, journal }, ended);
+    return;
+  }
+  const host = hostSideOf(settings);
+  const agent = await NodeAgent.start({ ...settings, host, log, journal });
+  await serve(settings, agent, log, ended);
   if (!settings.keepHostRules) await host.stop();
+}
+
+async function serveGeneve(
+  settings: AgentSettings,
+  parts: { readonly log: Logger; readonly journal: Journal },
+  ended: Promise<NodeJS.Signals>,
+): Promise<void> {
+  const { node, geneveRelease: release, nodeAddress, podRange, dnsCapture, configFile } = settings;
+  const tunnelKind = await chooseTunnelKind();
+  const place = { programs: settings.programs };
+  const common = { release, dnsCapture, tunnelKind };
+  const side = new GeneveNodeSide({ ...common, nodeAddress, podRange, place });
+  const agent = await GeneveAgent.start({ ...common, ...parts, node, side, configFile });
+  await serve(settings, agent, parts.log, ended);
+  if (!settings.keepHostRules) await side.clean();
 }
 
 async function serve(
   settings: AgentSettings,
-  parts: Pick<NodeAgentOptions, 'host' | 'log' | 'journal'>,
+  started: Agent,
+  log: Logger,
   ended: Promise<NodeJS.Signals>,
 ): Promise<void> {
-  const { log } = parts;
-  await using agent = await NodeAgent.start({ ...settings, ...parts });
+  await using agent = started;
   await using _server = await ApiServer.listen(settings.pluginSocket, agent, log);
   const { era, dnsCapture, ipv6, iptablesBackend } = settings;
   log.info({ era, dnsCapture, ipv6, iptablesBackend, pods: agent.status().pods.length }, 'ready');
@@ -72,7 +96,7 @@ function endSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-function reconcileTimer(intervalMs: number, agent: NodeAgent): NodeJS.Timeout | undefined {
+function reconcileTimer(intervalMs: number, agent: Agent): NodeJS.Timeout | undefined {
   if (intervalMs === 0) return undefined;
   return setInterval(() => void agent.reconcile(), intervalMs);
 }

@@ -3,6 +3,8 @@ import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from '../redirect/constants.ts';
 import { BUILDABLE_ERAS, DEFAULT_ERA, ERAS, IPTABLES_BACKENDS } from '../redirect/era.ts';
 import type { Era, IptablesBackend } from '../redirect/era.ts';
 import { EraNotBuildableError } from '../redirect/errors.ts';
+import { DEFAULT_GENEVE_RELEASE, GENEVE_RELEASES } from '../redirect/geneve-constants.ts';
+import type { GeneveRelease } from '../redirect/geneve-constants.ts';
 import type { HostRelease } from '../redirect/host-rules.ts';
 import { AgentInputError } from './errors.ts';
 import { DEFAULT_PROGRAMS, programsOf } from './programs.ts';
@@ -27,6 +29,13 @@ export interface AgentSettings {
   readonly probeAddressIpv6: string;
   /** HOST_RELEASE: release whose set name and jump the node gets. */
   readonly hostRelease: HostRelease | undefined;
+  /** GENEVE_RELEASE: Istio release whose node-level rules are meant, era geneve. */
+  readonly geneveRelease: GeneveRelease;
+  /** NODE_IP, POD_RANGE: the node's InternalIP and PodCIDR, era geneve. */
+  readonly nodeAddress: string | undefined;
+  readonly podRange: string | undefined;
+  /** AMBIENT_CONFIG: file that tells the CNI plugin whether ztunnel is ready, era geneve. */
+  readonly configFile: string | undefined;
   /** STATE_FILE: journal of enrolled pods; none when absent. */
   readonly stateFile: string | undefined;
   /** RECONCILE_INTERVAL_MS; 0, never, when absent. */
@@ -71,6 +80,10 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     probeAddress: address(env, 'HOST_PROBE_SNAT_IP', 4) ?? HOST_PROBE_IPV4,
     probeAddressIpv6: address(env, 'HOST_PROBE_SNAT_IPV6', 6) ?? HOST_PROBE_IPV6,
     hostRelease: oneOf(env, 'HOST_RELEASE', HOST_RELEASES),
+    geneveRelease: oneOf(env, 'GENEVE_RELEASE', GENEVE_RELEASES) ?? DEFAULT_GENEVE_RELEASE,
+    nodeAddress: address(env, 'NODE_IP', 4),
+    podRange: cidr(env, 'POD_RANGE'),
+    configFile: text(env, 'AMBIENT_CONFIG'),
     stateFile: text(env, 'STATE_FILE'),
     reconcileIntervalMs: milliseconds(env, 'RECONCILE_INTERVAL_MS', 0),
     zdsDeadlineMs: milliseconds(env, 'ZDS_DEADLINE_MS', 5000),
@@ -123,6 +136,14 @@ function address(env: Env, name: string, version: 4 | 6): string | undefined {
   const value = text(env, name);
   if (value === undefined || isIP(value) === version) return value;
   throw bad(name, value, `an IPv${version} address is wished`);
+}
+
+function cidr(env: Env, name: string): string | undefined {
+  const value = text(env, name);
+  if (value === undefined) return undefined;
+  const [base = '', length = ''] = value.split('/');
+  if (isIP(base) === 4 && /^\d{1,2}$/.test(length) && Number(length) <= 32) return value;
+  throw bad(name, value, 'a range of IPv4 addresses is wished');
 }
 
 function milliseconds(env: Env, name: string, fallback: number): number {

@@ -1,7 +1,5 @@
 /**
  * The generations of Istio's ambient redirect that the lab can install.
- * `geneve` has a name here because topologies may ask for it; what cannot be built yet is refused
- * with a clear error by whoever is asked for it.
  */
 export const ERAS = ['geneve', 'inpod-tproxy', 'inpod-redirect', 'inpod-nft'] as const;
 
@@ -9,6 +7,7 @@ export type Era = (typeof ERAS)[number];
 
 /** The eras whose redirect rules this version can generate. */
 export const BUILDABLE_ERAS = [
+  'geneve',
   'inpod-tproxy',
   'inpod-redirect',
   'inpod-nft',

@@ -30,7 +30,8 @@ export interface HostRulesOptions {
  * @throws {RedirectOptionsError} for IPv6 with release 1.21, whose one set holds IPv4 addresses only
  */
 export function hostRules(options: HostRulesOptions): RuleSet {
-  if (!(BUILDABLE_ERAS as readonly Era[]).includes(options.era)) {
+  const buildable: readonly Era[] = BUILDABLE_ERAS;
+  if (options.era === 'geneve' || !buildable.includes(options.era)) {
     throw new EraNotBuildableError(options.era, BUILDABLE_ERAS);
   }
   const release = options.release ?? (options.era === 'inpod-tproxy' ? '1.23' : '1.27');

@@ -48,6 +48,8 @@ export function podRules(options: PodRulesOptions): RuleSet {
     throw new EraNotBuildableError(options.era, BUILDABLE_ERAS);
   }
   checkOptions(options);
+  // Era geneve works on the node; in pods it does nothing.
+  if (options.era === 'geneve') return { era: 'geneve', families: [], routing: [], sets: [] };
   const families: readonly Family[] = options.ipv6 === true ? ['ipv4', 'ipv6'] : ['ipv4'];
   const common = {
     era: options.era,
