@@ -10,6 +10,7 @@ import { parseRequestTarget, type TargetHost } from './request-target.ts';
 import type { ScenarioInput } from './scenario-schema.ts';
 import { namesOfService } from './service-names.ts';
 import type { Path, SourceDocument } from './source.ts';
+import type { ExpectationChanges } from './topology.ts';
 
 /** Names a scenario may use. */
 interface World {
@@ -65,7 +66,6 @@ function checkScenario(
   document: SourceDocument,
 ): TopologyFault[] {
   const faults: TopologyFault[] = [];
-  const expect = scenario.expect;
   const check = (path: Path, problem: Problem | undefined): void => {
     if (!problem) return;
     const { message, suggestion } = problem;
@@ -82,25 +82,37 @@ function checkScenario(
   check(['request', 'from'], partyProblem(from, world));
   check(['request', 'to'], targetProblem(to, from, world));
   if (ipFamily !== undefined) check(['request', 'ipFamily'], familyProblem(ipFamily, to, world));
-  if (expect.source !== undefined && familyOf(expect.source) === undefined) {
-    check(['expect', 'source'], partyProblem(expect.source, world));
+  checkExpectations(scenario.expect, ['expect'], world, check);
+  for (const [era, changes] of Object.entries(scenario.eras ?? {})) {
+    checkExpectations(changes, ['eras', era], world, check);
+  }
+  return faults;
+}
+
+function checkExpectations(
+  expect: ExpectationChanges,
+  at: Path,
+  world: World,
+  check: (path: Path, problem: Problem | undefined) => void,
+): void {
+  if (typeof expect.source === 'string' && familyOf(expect.source) === undefined) {
+    check([...at, 'source'], partyProblem(expect.source, world));
   }
   for (const key of ['encryptedBetween', 'plainBetween'] as const) {
     const pair = expect[key] ?? [];
     for (const [index, node] of pair.entries()) {
-      check(['expect', key, index], nodeProblem(node, world));
+      check([...at, key, index], nodeProblem(node, world));
     }
     if (pair.length === 2 && pair[0] === pair[1]) {
-      check(['expect', key], { message: `Want two different nodes, got "${pair[0]}" twice` });
+      check([...at, key], { message: `Want two different nodes, got "${pair[0]}" twice` });
     }
   }
   for (const [index, leg] of (expect.legs ?? []).entries()) {
-    check(['expect', 'legs', index], legProblem(leg, world));
+    check([...at, 'legs', index], legProblem(leg, world));
   }
   for (const [index, link] of (expect.quiet ?? []).entries()) {
-    check(['expect', 'quiet', index], netnsProblem(link.split('/')[0]!, world));
+    check([...at, 'quiet', index], netnsProblem(link.split('/')[0]!, world));
   }
-  return faults;
 }
 
 interface Problem {

@@ -4,3 +4,10 @@ export const ERA_NAMES = ['geneve', 'inpod-tproxy', 'inpod-redirect', 'inpod-nft
 export type EraName = (typeof ERA_NAMES)[number];
 
 export const DEFAULT_ERA_NAME: EraName = 'inpod-redirect';
+
+/** Releases of Istio whose node-level redirect differs: era geneve. */
+export const GENEVE_RELEASE_NAMES = ['1.18', '1.19', '1.20'] as const;
+
+export type GeneveReleaseName = (typeof GENEVE_RELEASE_NAMES)[number];
+
+export const DEFAULT_GENEVE_RELEASE_NAME: GeneveReleaseName = '1.20';

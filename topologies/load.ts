@@ -3,7 +3,7 @@ import { checkObjects } from './check.ts';
 import { checkScenarios } from './check-scenarios.ts';
 import { DEFAULT_CNI_NAME, DEFAULT_NETWORK_POLICY_FLAVOUR } from './cni.ts';
 import { checkShortForm, DEFAULT_IP_FAMILIES } from './check-short-form.ts';
-import { DEFAULT_ERA_NAME } from './era.ts';
+import { DEFAULT_ERA_NAME, DEFAULT_GENEVE_RELEASE_NAME } from './era.ts';
 import { formatFault, TopologyError, type TopologyFault } from './errors.ts';
 import { expandShortForm } from './expand.ts';
 import { checkShape } from './issues.ts';
@@ -84,6 +84,7 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     file,
     name: input.name,
     era: input.era ?? DEFAULT_ERA_NAME,
+    release: input.release ?? DEFAULT_GENEVE_RELEASE_NAME,
     dnsCapture: input.dnsCapture ?? true,
     cni: input.cni ?? DEFAULT_CNI_NAME,
     networkPolicy: input.networkPolicy ?? DEFAULT_NETWORK_POLICY_FLAVOUR,
@@ -126,6 +127,7 @@ function toScenario(
       count: scenario.request.count ?? 1,
     },
     expect: scenario.expect,
+    ...(scenario.eras && { eras: scenario.eras }),
     line: document.fault(['scenarios', index], '').line,
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ERA_NAMES } from './era.ts';
 import { IP_FAMILIES } from './ip.ts';
 import { LEG_PATTERN } from './leg-notation.ts';
 
@@ -46,6 +47,17 @@ const expectSchema = z.strictObject({
   quiet: z.array(z.string().regex(/^[^/\s]+\/[^/\s]+$/, QUIET_ERROR)).optional(),
 });
 
+/** What differs in one era; null takes an expectation away. */
+const changesSchema = z.strictObject(
+  Object.fromEntries(
+    Object.entries(expectSchema.shape).map(([key, value]) => [key, value.nullable()]),
+  ) as { [K in keyof typeof expectSchema.shape]: z.ZodNullable<(typeof expectSchema.shape)[K]> },
+);
+
+const erasSchema = z
+  .partialRecord(z.enum(ERA_NAMES), changesSchema)
+  .describe('What is expected otherwise in an era; null for what is not judged there');
+
 /** One scenario as written. */
 export const scenarioSchema = z.strictObject({
   name: z.string().min(1).max(200),
@@ -57,6 +69,7 @@ export const scenarioSchema = z.strictObject({
     count: z.int().min(1).max(1000).optional(),
   }),
   expect: expectSchema,
+  eras: erasSchema.optional(),
 });
 
 export type ScenarioInput = z.infer<typeof scenarioSchema>;

@@ -1,5 +1,5 @@
 import type { CniName, NetworkPolicyFlavour } from './cni.ts';
-import type { EraName } from './era.ts';
+import type { EraName, GeneveReleaseName } from './era.ts';
 import type { IpFamily } from './ip.ts';
 import type { NetworkPolicy } from './network-policy.ts';
 import type { KubernetesObject } from './objects.ts';
@@ -13,6 +13,8 @@ export interface Topology {
   readonly file: string;
   readonly name: string;
   readonly era: EraName;
+  /** Istio release that era geneve follows; other eras have no use for it. */
+  readonly release: GeneveReleaseName;
   /** Whether ztunnel answers DNS for enrolled pods (the `dnsCapture` of the istio-cni chart). */
   readonly dnsCapture: boolean;
   readonly cni: CniName;
@@ -57,6 +59,8 @@ export interface Scenario {
   readonly before: readonly ScenarioStep[];
   readonly request: ScenarioRequest;
   readonly expect: Expectations;
+  /** What is expected otherwise in an era: null for what is not judged there. */
+  readonly eras?: Readonly<Partial<Record<EraName, ExpectationChanges>>>;
   /** Line in the topology file, for messages. */
   readonly line: number;
 }
@@ -91,6 +95,11 @@ export interface ScenarioRequest {
   /** Requests made one after the other over separate connections; 1 unless given. */
   readonly count: number;
 }
+
+/** Changes of expectations: a value in place of another, or null for none. */
+export type ExpectationChanges = {
+  readonly [K in keyof Expectations]?: Expectations[K] | null;
+};
 
 /** Every field is optional; what is absent is not judged. */
 export interface Expectations {

@@ -71,6 +71,7 @@ export class LegRecordIndex {
 
   /** Netns a record's sockets live in; undefined when the plan knows no such pod. */
   netnsOf(record: LegRecord): string | undefined {
+    if (record.sockets === 'ztunnel') return this.#map.ztunnelOf(record.node);
     return this.#map.podNamed(record.pod)?.netns;
   }
 

@@ -54,8 +54,12 @@ function startOf(connection: MatchedConnection): number {
 }
 
 /** What NAT does not change: TCP's first sequence number; size and id of the first datagram. */
-function groupKey({ forward }: SeenConversation): string {
+function groupKey({ forward, backward }: SeenConversation): string {
   if (forward.protocol === 'tcp' && forward.opens) return `tcp ${forward.firstSequence}`;
+  // The SYN took another way; the answer to it tells its number.
+  if (forward.protocol === 'tcp' && backward?.syn !== undefined && !backward.opens) {
+    return `tcp ${(backward.firstAcknowledgment - 1) >>> 0}`;
+  }
   if (forward.protocol === 'tcp') return `open ${forward.source} ${forward.destination}`;
   return `udp ${forward.firstPayloadBytes} ${forward.firstIpId}`;
 }

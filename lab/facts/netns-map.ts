@@ -12,6 +12,8 @@ export interface NetnsMap {
   readonly podIn: (netns: string) => PodPlan | undefined;
   /** The pod a leg record names (`namespace/name`). */
   readonly podNamed: (name: string) => PodPlan | undefined;
+  /** Netns of a node's ztunnel. */
+  readonly ztunnelOf: (node: string) => string | undefined;
   /** `netns/interface` at the other end of a veth. */
   readonly peerOf: (netns: string, name: string) => string | undefined;
   /** The bridge of a node that an interface is, or is a port of. */
@@ -36,6 +38,7 @@ export function mapNetns(plan: Plan): NetnsMap {
     roleOf: (name) => netns.get(name)?.role ?? 'unknown',
     nodeOf: (name) => netns.get(name)?.node,
     podIn: (name) => podByNetns.get(name),
+    ztunnelOf: (node) => plan.nodes.find(({ name }) => name === node)?.ztunnelNetns,
     podNamed: (name) => podByName.get(name),
     peerOf: (name, link) => peers.get(`${name}/${link}`),
     bridgeOf: (name, link) => {

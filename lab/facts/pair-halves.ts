@@ -61,7 +61,10 @@ function pairRest(halves: readonly HalfFlow[]): Conversation[] {
     const key = `${turned(half.direction)} ${half.protocol} ${half.destination} ${half.source}`;
     const opposite = (byTuple.get(key) ?? []).find((each) => rest.has(each));
     if (opposite !== undefined) rest.delete(opposite);
-    const isReply = PROXY_PORTS.test(half.source) && !PROXY_PORTS.test(half.destination);
+    // An answer to a SYN that took another way: only the first frame of a connection is tunnelled.
+    const answers = half.syn !== undefined && !half.opens;
+    const isReply =
+      answers || (PROXY_PORTS.test(half.source) && !PROXY_PORTS.test(half.destination));
     if (isReply && opposite !== undefined)
       conversations.push({ forward: opposite, backward: half });
     else conversations.push({ forward: half, ...(opposite && { backward: opposite }) });

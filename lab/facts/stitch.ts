@@ -89,7 +89,10 @@ function narrow(
 function looksProxied(connection: Connection, context: StitchContext): boolean {
   const last = connection.sightings.at(-1);
   if (last === undefined || connection.protocol !== 'tcp') return false;
-  if (context.map.roleOf(last.netns) !== 'pod') return false;
+  const role = context.map.roleOf(last.netns);
+  // In the ztunnel's own netns nobody else has a socket.
+  if (role === 'ztunnel') return true;
+  if (role !== 'pod') return false;
   return (
     PROXY_PORTS.has(splitAddress(servedAt(connection, context)).port) || isMarked(last.replyMarks)
   );
@@ -242,7 +245,7 @@ function stepToFailure(
     .filter((each) => each.end === 'refused' || each.end === 'unanswered')
     .filter((each) => wantedOf(each, context) === record.originalDestination)
     .filter((each) => each.sightings[0]?.direction !== undefined && isWithin(each, record))
-    .filter((each) => isMarked(each.sightings[0]?.marks ?? []));
+    .filter((each) => record.sockets === 'ztunnel' || isMarked(each.sightings[0]?.marks ?? []));
   const [connection] = attempts;
   if (attempts.length !== 1 || connection === undefined) return undefined;
   path.join(

@@ -67,7 +67,11 @@ export function isEnd(
   if (node !== undefined && end.node !== node) return false;
   if (name === 'ztunnel') return end.kind === 'ztunnel';
   if (end.netns === name) return true;
-  return facts.places.some((place) => place.netns === end.netns && isNamed(place, name));
+  const { ip } = splitAddress(end.address);
+  // A ztunnel in a netns of its own takes connections under the addresses of its pods.
+  const isAt = (place: Place): boolean =>
+    place.netns === end.netns || (end.kind === 'ztunnel' && place.addresses.includes(ip));
+  return facts.places.some((place) => isNamed(place, name) && isAt(place));
 }
 
 function endText(end: LegEnd): string {
@@ -75,5 +79,9 @@ function endText(end: LegEnd): string {
 }
 
 function podOf(facts: RunFacts, end: LegEnd): string {
-  return facts.places.find(({ netns }) => netns === end.netns)?.name ?? end.name;
+  const { ip } = splitAddress(end.address);
+  const place =
+    facts.places.find(({ netns }) => netns === end.netns) ??
+    facts.places.find(({ addresses, kind }) => kind === 'pod' && addresses.includes(ip));
+  return place?.name ?? end.name;
 }

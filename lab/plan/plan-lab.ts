@@ -1,5 +1,6 @@
 import { ERAS, type Era } from '../../dataplane/redirect/era.ts';
 import { CNI_NAMES, type CniName } from '../../topologies/cni.ts';
+import { scenarioInEra } from '../../topologies/era-expectations.ts';
 import { nearest } from '../../topologies/nearest.ts';
 import { familiesProblem } from '../../topologies/check-short-form.ts';
 import type { IpFamily } from '../../topologies/ip.ts';
@@ -43,7 +44,9 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     lab: options.lab ?? topology.name,
     topologyFile: topology.file,
     era,
-    dnsCapture: options.dnsCapture ?? topology.dnsCapture,
+    ...(era === 'geneve' && { release: topology.release }),
+    // Off in era geneve: its ztunnel answers DNS for no pod here.
+    dnsCapture: era !== 'geneve' && (options.dnsCapture ?? topology.dnsCapture),
     cni,
     networkPolicy: topology.networkPolicy,
     clusterDomain: 'cluster.local',
@@ -59,7 +62,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     policies: topology.policies,
     objects,
     capture: topology.capture,
-    scenarios: topology.scenarios,
+    scenarios: topology.scenarios.map((scenario) => scenarioInEra(scenario, era)),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Era } from '../../dataplane/redirect/era.ts';
+import type { GeneveRelease } from '../../dataplane/redirect/geneve-constants.ts';
 import type { CniName, NetworkPolicyFlavour } from '../../topologies/cni.ts';
 import type {
   CaptureOptions,
@@ -16,6 +17,8 @@ export interface Plan {
   readonly lab: string;
   readonly topologyFile: string;
   readonly era: Era;
+  /** Istio release that era geneve follows. */
+  readonly release?: GeneveRelease;
   readonly dnsCapture: boolean;
   readonly cni: CniName;
   /** What enforces NetworkPolicy objects on the nodes. */

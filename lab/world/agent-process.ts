@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { DEFAULT_GENEVE_RELEASE } from '../../dataplane/redirect/geneve-constants.ts';
 import { hasIpv6 } from '../plan/families.ts';
 import type { NodePlan, Plan } from '../plan/plan.ts';
 import type { ChildSpec } from './child-table.ts';
@@ -17,6 +18,12 @@ export function agentSpec(plan: Plan, node: NodePlan): Omit<ChildSpec, 'netnsFd'
     ZDS_SOCKET: zds,
     PLUGIN_SOCKET: plugin,
     STATE_FILE: join(dirname(plugin), 'pods.json'),
+    ...(plan.era === 'geneve' && {
+      GENEVE_RELEASE: plan.release ?? DEFAULT_GENEVE_RELEASE,
+      NODE_IP: node.address,
+      POD_RANGE: node.podRange,
+      AMBIENT_CONFIG: join(dirname(plugin), 'config.json'),
+    }),
   });
   const name = `agent-${node.name}`;
   return {

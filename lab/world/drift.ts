@@ -1,5 +1,6 @@
 import { listAddresses } from '../../dataplane/kernel/address-list.ts';
 import { NetlinkSocket } from '../../dataplane/kernel/netlink.ts';
+import { INBOUND_TUNNEL, OUTBOUND_TUNNEL } from '../../dataplane/redirect/geneve-constants.ts';
 import {
   listLinks,
   listRoutes,
@@ -13,6 +14,9 @@ import { differingSysctls, fdOf, type NetnsTable } from './build.ts';
 
 const FAMILIES = ['ipv4', 'ipv6'] as const;
 const RT_SCOPE_LINK = 253;
+const TUNNELS = new Set<string>(
+  [INBOUND_TUNNEL, OUTBOUND_TUNNEL].flatMap(({ node, ztunnel }) => [node.name, ztunnel.name]),
+);
 const RTPROT_KERNEL = 2;
 const RTN_UNICAST = 1;
 const BOOT_LINKS = new Set([
@@ -40,6 +44,7 @@ export function findDrift(plan: Plan, table: NetnsTable): string[] {
     const families = familiesOf(plan).includes('IPv6') ? FAMILIES : FAMILIES.slice(0, 1);
     const addresses = families
       .flatMap((family) => listAddresses(route, family))
+      .filter(({ index }) => !isOfAgent(plan, nameOf(index)))
       // Link-local addresses of IPv6 are the kernel's.
       .filter(({ address, scope }) => scope !== RT_SCOPE_LINK || !address.includes(':'))
       .map(({ address, index }) => `${address} on ${nameOf(index)}`)
@@ -65,7 +70,9 @@ function linkFaults(plan: Plan, netns: NetnsPlan, links: readonly Link[]): strin
   const bridges = netns.bridges.map(({ name }) => name);
   const overlays = netns.vxlans ?? [];
   const wished = [...ends, ...overlays].map(({ name }) => name).concat(bridges);
-  const strays = links.filter(({ name }) => !wished.includes(name) && !BOOT_LINKS.has(name));
+  const strays = links.filter(
+    ({ name }) => !wished.includes(name) && !BOOT_LINKS.has(name) && !isOfAgent(plan, name),
+  );
   return [
     ...[...ends, ...overlays].flatMap((end) => endFaults(end, links, netns)),
     ...bridges
@@ -99,6 +106,11 @@ function endFaults(
 
 function isUp(links: readonly Link[], name: string): boolean {
   return links.some((link) => link.name === name && link.isUp);
+}
+
+/** Tunnels between a node and its ztunnel: the agent's, as its rules are. */
+function isOfAgent(plan: Plan, link: string): boolean {
+  return plan.era === 'geneve' && TUNNELS.has(link);
 }
 
 function wishedAddresses(netns: NetnsPlan): string[] {

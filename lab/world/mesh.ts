@@ -1,5 +1,5 @@
 import { agentClient, type AgentClient } from '../../dataplane/agent/client.ts';
-import type { EnrolRequest, PodRecord } from '../../dataplane/agent/api.ts';
+import type { EnrolRequest, PodRecord, ZtunnelReport } from '../../dataplane/agent/api.ts';
 import { addressesOf } from '../plan/families.ts';
 import type { NodePlan, Plan, PodPlan } from '../plan/plan.ts';
 import { workloadUid } from '../plan/static-config.ts';
@@ -38,6 +38,8 @@ export class Mesh {
   readonly #options: MeshOptions;
   readonly #enrolled: Set<string>;
   readonly #files: MeshFiles;
+  /** The ztunnel pods of era geneve, by node. */
+  readonly #ztunnels = new Map<string, ZtunnelReport>();
   /** One change at a time: each rewrites the file that all ztunnels read. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -57,7 +59,7 @@ export class Mesh {
   async start(node: NodePlan, ruled: Promise<void>): Promise<void> {
     await Promise.all([
       ruled.then(() => this.#startChild(this.#agentSpec(node))),
-      this.#startChild(this.#ztunnelSpec(node)),
+      this.#startChild(this.#ztunnelSpec(node)).then((child) => this.#follow(node, child)),
     ]);
   }
 
@@ -68,6 +70,7 @@ export class Mesh {
    * @throws LabError LAB_PROCESS_EXITED, LAB_NOT_READY, {AgentRequestError}
    */
   async enrolAtStart(node: NodePlan): Promise<void> {
+    if (this.#isNodeLevel) await this.#tellReady(node);
     const agent = await this.#agentReady(node);
     const pods = this.#options.plan.pods.filter((pod) => pod.node === node.name);
     await eachLimited(pods, ENROLMENTS_AT_ONCE, async (pod) => {
@@ -94,9 +97,47 @@ export class Mesh {
       running.process.kill('SIGKILL');
       await running.exited;
     }
-    await this.#startChild(spec);
+    const child = await this.#startChild(spec);
+    if (kind === 'ztunnel') this.#follow(node, child);
+    if (this.#isNodeLevel) await this.#tellReady(node);
     if (kind === 'agent') await this.#announceAll(node);
     await this.#ztunnelReady(node);
+  }
+
+  get #isNodeLevel(): boolean {
+    return this.#options.plan.era === 'geneve';
+  }
+
+  /** In era geneve the agent hears of its ztunnel from the API server; here, from us. */
+  #follow(node: NodePlan, child: Child): void {
+    if (!this.#isNodeLevel) return;
+    const uid = `ztunnel-${node.name}-${child.process.pid}`;
+    const report = {
+      uid,
+      netns: netnsPath(node.ztunnelNetns),
+      address: node.ztunnelAddress,
+      createdMs: Date.now(),
+      ready: true,
+    };
+    this.#ztunnels.set(node.name, report);
+    void child.exited.then(async () => {
+      if (this.#ztunnels.get(node.name) === report) this.#ztunnels.delete(node.name);
+      const agent = agentClient(nodeSockets(node.name).plugin);
+      // An agent that does not run, or is ended together with the lab, has nothing to be told.
+      await agent.ztunnel({ ...report, ready: false, gone: true }).catch(() => undefined);
+    });
+  }
+
+  /** The kubelet's part: the pod is ready when its readiness probe says so. */
+  async #tellReady(node: NodePlan): Promise<void> {
+    await this.#ztunnelReady(node);
+    const report = this.#ztunnels.get(node.name);
+    const agent = agentClient(nodeSockets(node.name).plugin);
+    await this.#untilReady(`agent-${node.name}`, async () => {
+      await agent.status();
+      return true;
+    });
+    if (report) await agent.ztunnel(report);
   }
 
   async #change(pod: PodPlan, enrolled: boolean): Promise<EnrolResult> {

@@ -7,7 +7,7 @@ import { runCaptured } from './run-captured.ts';
 const TIMEOUT_MS = 20_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 /** Chains that the node agent adds to its node, and those of policies; they are not the plan's. */
-const AGENT = /\bISTIO_|\bNP-/;
+const AGENT = /\bISTIO_|\bztunnel-|\bNP-/;
 
 /**
  * Start-up rules of the running world that differ from the plan, one sentence each. The plan's text

@@ -42,6 +42,10 @@ export function ztunnelSpec(
     ISTIO_META_DNS_CAPTURE: String(plan.dnsCapture),
     // The DNS rule of 1.21 to 1.23 does not spare ztunnel's mark: from the pod its questions would loop.
     DNS_FORWARD_NETNS: plan.era === 'inpod-tproxy' ? 'process' : 'pod',
+    ...(plan.era === 'geneve' && {
+      INPOD_ENABLED: 'false',
+      POOL_ENABLED: String(plan.release !== '1.18'),
+    }),
     SSLKEYLOGFILE: paths.keys,
     LEG_LOG: paths.legs,
     RUST_LOG: 'info',
