@@ -2,7 +2,7 @@ import type { RuleSet } from '../redirect/rule.ts';
 import { ensureTunnel, removeTunnel } from '../tunnels/ensure-tunnel.ts';
 import type { TunnelKind } from '../tunnels/tunnel.ts';
 import { applyRules, removeRules } from './apply-rules.ts';
-import type { ApplyResult } from './apply-rules.ts';
+import type { ApplyResult } from './apply-options.ts';
 import { removeStrangeRouting } from './policy-routing.ts';
 import type { RulesPlace } from './rules-in-netns.ts';
 import { ensureSysctls } from './sysctls.ts';

@@ -15,7 +15,7 @@ import type {
   ReconcileReport,
   ZtunnelReport,
 } from './api.ts';
-import type { ApplyResult } from './apply-rules.ts';
+import type { ApplyResult } from './apply-options.ts';
 import { EnrolledPod } from './enrolled-pod.ts';
 import { PodError } from './errors.ts';
 import { toFailure } from './failures.ts';

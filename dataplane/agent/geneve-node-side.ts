@@ -11,7 +11,7 @@ import type { AddressSet, RuleSet } from '../redirect/rule.ts';
 import type { TunnelKind } from '../tunnels/tunnel.ts';
 import { createSet, destroySet, listMembers, removeMembers, upsertMembers } from './address-set.ts';
 import type { ZtunnelReport } from './api.ts';
-import type { ApplyResult } from './apply-rules.ts';
+import type { ApplyResult } from './apply-options.ts';
 import { applyRuleSet, removeRuleSet } from './apply-rule-set.ts';
 import { ZtunnelLinkError } from './errors.ts';
 import type { RulesPlace } from './rules-in-netns.ts';

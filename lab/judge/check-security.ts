@@ -9,7 +9,7 @@ export interface Identities {
 }
 
 /**
- * `mtls`: every leg that leaves a namespace is HBONE in TLS 1.3 with a certificate of each side,
+ * `mtls`: every leg that leaves a namespace (in era geneve: leaves a node) is HBONE in TLS 1.3 with a certificate of each side,
  * read from the decrypted handshake. `plain`: no leg is HBONE.
  */
 export function checkSecurity(facts: RunFacts, path: Path, wanted: 'mtls' | 'plain'): Check {
@@ -33,7 +33,8 @@ export function checkSecurity(facts: RunFacts, path: Path, wanted: 'mtls' | 'pla
 function checkMtls(facts: RunFacts, path: Path, tunnels: readonly Leg[]): Check {
   const wanted = 'mtls';
   const plain = path.legs.find(
-    (leg) => leg.from.netns !== leg.to.netns && leg.encapsulation === 'plain',
+    (leg) =>
+      leg.from.netns !== leg.to.netns && leg.encapsulation === 'plain' && !isToOwnZtunnel(leg),
   );
   const open = tunnels.find((leg) => isCleartext(facts, leg));
   const offender = plain ?? open;
@@ -57,6 +58,12 @@ function checkMtls(facts: RunFacts, path: Path, tunnels: readonly Leg[]): Check 
   const shown = tunnels.map((leg) => `leg ${leg.number}`).join(', ');
   const text = `mtls: ${tunnels[0]!.hbone?.version} with both certificates (${shown})`;
   return holds('security', { text, wanted, seen: 'mtls', frames: framesOfLegs(facts, tunnels) });
+}
+
+/** The way between a pod and the ztunnel of its node, where that has a netns of its own. */
+function isToOwnZtunnel({ from, to }: Leg): boolean {
+  const isProxied = from.kind === 'ztunnel' || to.kind === 'ztunnel';
+  return isProxied && from.node !== undefined && from.node === to.node;
 }
 
 /** What a decrypted tunnel lacks to be mutual TLS 1.3. */

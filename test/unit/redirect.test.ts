@@ -93,7 +93,6 @@ t.test('podRules() gives each rule a reason and the policy routing of the field'
 
 t.test('podRules() refuses what it cannot build', (t) => {
   const era = 'geneve';
-  t.throws(() => podRules({ era, dnsCapture: true }), EraNotBuildableError);
   t.throws(() => hostRules({ era }), { code: 'DATAPLANE_REDIRECT_ERA_NOT_BUILDABLE', era });
   const bad: readonly Partial<PodRulesOptions>[] = [
     { virtualInterfaces: ['eth0 -j DROP'] },
