@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { IpFamily } from '../../topologies/ip.ts';
 import { proveMtls } from '../judge/prove-mtls.ts';
 import { exitCodeOf } from '../judge/verdict.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -6,10 +7,11 @@ import { renderLadder } from '../report/ladder.ts';
 import { findPod } from '../plan/names.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError } from './exit.ts';
-import { observeOne, oneRequest } from './trace.ts';
+import { ipFamilyOption, observeOne, oneRequest } from './trace.ts';
 import { defaultResultsRoot, findLab } from './world.ts';
 
 interface ProveOptions {
+  readonly ipFamily?: IpFamily;
   readonly lab?: string;
   readonly results: string;
   readonly json?: boolean;
@@ -28,6 +30,7 @@ export function addProve(program: Command, context: CommandContext): void {
     .argument('<from>', 'a pod, a node or outside')
     .argument('<to>', 'a pod, or http://…, tcp://host:port')
     .option('--lab <name>', 'which lab, when several run')
+    .addOption(ipFamilyOption())
     .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
     .option('--json', 'the verdict as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- prove mtls sleep httpbin')
@@ -41,7 +44,9 @@ export function addProve(program: Command, context: CommandContext): void {
       }
       const output = context.output(options.json === true);
       await using lab = await findLab(options.lab);
-      const scenario = oneRequest(`mtls ${from} → ${to}`, from, urlOf(to, lab.plan));
+      const { ipFamily } = options;
+      const url = urlOf(to, lab.plan);
+      const scenario = oneRequest(`mtls ${from} → ${to}`, from, url, ipFamily);
       const { directory, facts } = await observeOne(
         lab,
         scenario,
@@ -69,6 +74,6 @@ function urlOf(to: string, plan: Plan): string {
     );
   }
   return app.kind === 'http'
-    ? `http://${pod.address}:${app.port}/get`
-    : `tcp://${pod.address}:${app.port}`;
+    ? `http://pod:${pod.namespace}/${pod.name}:${app.port}/get`
+    : `tcp://pod:${pod.namespace}/${pod.name}:${app.port}`;
 }

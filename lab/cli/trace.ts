@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { judgeScenario } from '../judge/judge-scenario.ts';
 import { aboutTunnels } from '../report/html/about-tunnels.ts';
 import { writeRunPage } from '../report/html/write-page.ts';
@@ -9,12 +9,14 @@ import { readRulesReports } from '../run/read-rules-reports.ts';
 import { inRunDirectory } from '../run/results.ts';
 import { runScenarios } from '../run/run-scenarios.ts';
 import type { Lab } from '../world/lab.ts';
+import { IP_FAMILIES, type IpFamily } from '../../topologies/ip.ts';
 import type { Scenario } from '../../topologies/topology.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { EXIT } from './exit.ts';
 import { defaultResultsRoot, findLab } from './world.ts';
 
 interface TraceOptions {
+  readonly ipFamily?: IpFamily;
   readonly mermaid?: boolean;
   readonly html?: string;
   readonly lab?: string;
@@ -31,6 +33,7 @@ export function addTrace(program: Command, context: CommandContext): void {
     .argument('<to>', 'http://…, tcp://host:port or udp://host:port')
     .option('--lab <name>', 'which lab, when several run')
     .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
+    .addOption(ipFamilyOption())
     .option('--mermaid', 'a Mermaid sequence diagram instead of the ladder')
     .option('--html <file>', 'also an HTML page, with a map and a replay')
     .option('--json', 'the facts as one JSON value on stdout')
@@ -39,7 +42,7 @@ export function addTrace(program: Command, context: CommandContext): void {
       requireRoot('trace');
       const output = context.output(options.json === true);
       await using lab = await findLab(options.lab);
-      const scenario = oneRequest(`${from} → ${to}`, from, to);
+      const scenario = oneRequest(`${from} → ${to}`, from, to, options.ipFamily);
       const { directory, facts } = await observeOne(
         lab,
         scenario,
@@ -68,8 +71,15 @@ export function addTrace(program: Command, context: CommandContext): void {
 }
 
 /** A scenario of one request that expects nothing. */
-export function oneRequest(name: string, from: string, to: string): Scenario {
-  return { name, before: [], request: { from, to, count: 1 }, expect: {}, line: 0 };
+export function oneRequest(name: string, from: string, to: string, ipFamily?: IpFamily): Scenario {
+  const request = { from, to, ...(ipFamily === undefined ? {} : { ipFamily }), count: 1 };
+  return { name, before: [], request, expect: {}, line: 0 };
+}
+
+/** `--ip-family IPv6`: which of two to ask in. */
+export function ipFamilyOption(): Option {
+  const text = 'family to ask in, in a lab of two; else the first of pods, any of names';
+  return new Option('--ip-family <family>', text).choices(IP_FAMILIES);
 }
 
 /** Records one scenario in a running lab, with whole frames; the verb is in the directory's name. */
