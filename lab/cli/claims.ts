@@ -89,12 +89,19 @@ async function settleAll(
 async function settleEra(
   claims: readonly Claim[],
   era: Era,
-  { topology, directory, output, signal }: Settling,
+  { topology, directory, output, signal, era: chosen }: Settling,
 ): Promise<readonly ClaimResult[]> {
   const own = claims.filter(({ eras }) => eras.includes(era));
   if (own.every(({ check }) => check === undefined)) return unsettled(own, era);
   const plan = planFromFile(topology, { era, lab: `claims-${era}-${process.pid}` });
-  await requireCapabilities(plan);
+  try {
+    await requireCapabilities(plan);
+  } catch (error) {
+    // Asked for by name it is the user's to know; among all eras it is one that could not run.
+    if (chosen !== undefined || !(error instanceof CommandError)) throw error;
+    output.note(error.message);
+    return unsettled(own, era);
+  }
   await using lab = await followBuild(output, (onProgress) =>
     createLab(plan, { onProgress, signal }),
   );
