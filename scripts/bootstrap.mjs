@@ -34,15 +34,14 @@ const PROGRAMS = {
   curl: ['curl', 'requests as a user makes them'],
   gcc: ['gcc', 'compiling the native addon'],
   tcpdump: ['tcpdump', 'taking over a running capture'],
-  nft: [
-    'nftables',
-    'Geneve tunnels where the kernel has none; what the host has, before and after',
-  ],
+  nft: ['nftables', 'redirect rules of era inpod-nft, Geneve tunnels where the kernel has none'],
   tshark: ['tshark', 'the oracle that our dissector is held against'],
   conntrack: ['conntrack', 'reading flows in tests'],
   haproxy: ['haproxy', 'the proxy pair that the data path is measured against'],
   iperf3: ['iperf3', 'loading tunnels with packets and bytes'],
   ping: ['iputils-ping', 'round trips through tunnels'],
+  sysctl: ['procps', 'settings of namespaces in tests'],
+  dig: ['bind9-dnsutils', 'questions to the DNS proxy in tests'],
   openssl: ['openssl', 'foreign certificates in tests'],
   python3: ['python3-minimal', 'a foreign program as a workload'],
 };
@@ -57,13 +56,23 @@ const WELCOME = {
 };
 const HEADERS = { '/usr/include/stdlib.h': ['libc6-dev', 'compiling the native addon'] };
 
-const LAB_PROGRAMS = ['ip', 'unshare', 'nsenter', 'iptables-restore', 'ipset', 'curl', 'gcc'];
+const LAB_PROGRAMS = [
+  'ip',
+  'unshare',
+  'nsenter',
+  'iptables-restore',
+  'ipset',
+  'nft',
+  'curl',
+  'gcc',
+];
 const TEST_PROGRAMS = [
   ...LAB_PROGRAMS,
   'tcpdump',
-  'nft',
   'tshark',
   'conntrack',
+  'sysctl',
+  'dig',
   'openssl',
   'python3',
 ];
