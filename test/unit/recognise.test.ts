@@ -1,5 +1,10 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { geneveNodeRules } from '../../dataplane/redirect/geneve-node.ts';
+import { geneveZtunnelRules } from '../../dataplane/redirect/geneve-ztunnel.ts';
+import { sidecarRules } from '../../dataplane/redirect/recognise/sidecar.ts';
+import { renderRestore } from '../../dataplane/redirect/render.ts';
+import type { FamilyRules } from '../../dataplane/redirect/rule.ts';
 import { readRulesText } from '../../dataplane/redirect/recognise/read-text.ts';
 import { recognise, type Recognition } from '../../dataplane/redirect/recognise/recognise.ts';
 
@@ -92,3 +97,42 @@ t.test('readRulesText() reads both families, and says where a text is none', (t)
   t.equal(read('*nat\n:ISTIO_ODD - [0:0]\n-A ISTIO_ODD -j DROP\nCOMMIT\n').kind, 'unknown');
   t.end();
 });
+
+t.test('recognise() knows node-level redirect and sidecars', (t) => {
+  const addresses = { hostAddress: '10.244.1.1', ztunnelAddress: '10.244.1.3' };
+  const node = { ...addresses, dnsCapture: false, ztunnelLink: 'veth1234' };
+  const cases: readonly [string, FamilyRules | undefined, object][] = [
+    ['node', geneveNodeRules(node).families[0], { kind: 'node', era: 'geneve' }],
+    ['1.18', geneveNodeRules({ ...node, release: '1.18' }).families[0], { kind: 'node' }],
+    ['ztunnel', geneveZtunnelRules(addresses).families[0], { kind: 'ztunnel-pod' }],
+    ['basic', sidecarRules('ipv4', { isTproxy: false, dnsCapture: false }), { kind: 'sidecar' }],
+    ['dns', sidecarRules('ipv4', { isTproxy: false, dnsCapture: true }), { kind: 'sidecar' }],
+    ['tproxy', sidecarRules('ipv4', { isTproxy: true, dnsCapture: false }), { kind: 'sidecar' }],
+  ];
+  for (const [name, rules, set] of cases) {
+    const seen = read(rules === undefined ? '' : renderSorted(rules));
+    t.match(seen.candidate?.set, set, name);
+    t.same(seen.differences, [], name);
+    t.same(seen.deviations, [], name);
+  }
+  t.end();
+});
+
+/** Text of a restore file, chains of any name declared. */
+function renderSorted(rules: FamilyRules): string {
+  const tables = [...new Set(rules.rules.map(({ table }) => table))];
+  return tables
+    .map((table) => {
+      const own = rules.rules.filter((rule) => rule.table === table);
+      const only = renderRestore({ family: rules.family, rules: own });
+      const names = own.flatMap(({ chain, target }) => [chain, target.name]);
+      const chains = [...new Set(names)].filter((name) => /^(?:ztunnel-|ISTIO_)/.test(name));
+      const lines = only
+        .split('\n')
+        .filter((line) => line.startsWith('-A') || line.startsWith('-I'));
+      return [`*${table}`, ...chains.map((name) => `-N ${name}`), ...lines, 'COMMIT', ''].join(
+        '\n',
+      );
+    })
+    .join('');
+}

@@ -19,6 +19,7 @@ import { markText } from '../rule.ts';
 import type { SavedRules } from '../saved.ts';
 import { fixed, free, hostPrefix } from './candidate.ts';
 import type { Candidate, Parameter } from './candidate.ts';
+import { geneveSets } from './geneve.ts';
 import { sidecarRules } from './sidecar.ts';
 
 /**
@@ -32,6 +33,7 @@ export function candidatesFor(saved: SavedRules, family: Family): readonly Candi
     ...tproxyPods(family),
     ...nodes(family),
     ...sidecars(family),
+    ...(family === 'ipv4' ? geneveSets() : []),
   ];
 }
 

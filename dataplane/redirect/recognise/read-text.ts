@@ -19,7 +19,8 @@ export interface SavedFamily {
 export function readRulesText(text: string): readonly SavedFamily[] {
   const clean = text.startsWith('\ufeff') ? text.slice(1) : text;
   refuseOtherTools(clean);
-  const options: ParseOptions = { dialect: /^-[NI][ \t]/m.test(clean) ? 'restore' : 'save' };
+  const isRestore = /^-[NI][ \t]/m.test(clean) || !/^:/m.test(clean);
+  const options: ParseOptions = { dialect: isRestore ? 'restore' : 'save' };
   return sectionsOf(clean).map(({ text: section, line }) => ({
     family: familyOf(section),
     // Blank lines stand for what is before, so that faults name lines of the file.
