@@ -1,5 +1,6 @@
-import type { Connection, Sighting, TlsFacts } from './facts.ts';
-import { LISTED_FRAMES, type HalfFlow } from './half-flow.ts';
+import { joinAddress } from './address.ts';
+import type { Connection, Sighting, TlsFacts, Tunnelled } from './facts.ts';
+import { LISTED_FRAMES, type HalfFlow, type WrappedFrames } from './half-flow.ts';
 import type { MatchedConnection, SeenConversation } from './match-connections.ts';
 import type { NetnsMap } from './netns-map.ts';
 import { countHops, countPasses } from './passes.ts';
@@ -60,6 +61,8 @@ function describeSighting(seen: SeenConversation, baseNs: bigint): Sighting {
     ...(backward && { replyTtl: backward.firstTtl }),
     marks: ascending(forward.marks),
     replyMarks: ascending(backward?.marks ?? new Set()),
+    ...(forward.wrapped && { tunnel: describeTunnel(forward, forward.wrapped) }),
+    ...(backward?.wrapped && { replyTunnel: describeTunnel(backward, backward.wrapped) }),
     firstNs: unixNs(baseNs, forward.firstNs),
     lastNs: unixNs(baseNs, Math.max(forward.lastNs, backward?.lastNs ?? 0)),
     frames: forward.frameCount + (backward?.frameCount ?? 0),
@@ -67,6 +70,22 @@ function describeSighting(seen: SeenConversation, baseNs: bigint): Sighting {
     firstFrame: numbers[0] ?? 0,
     lastFrame,
     frameNumbers: numbers,
+  };
+}
+
+function describeTunnel(half: HalfFlow, wrapped: WrappedFrames): Tunnelled {
+  return {
+    layers: wrapped.layers.map(({ source, sourcePort, destination, destinationPort, ...layer }) => ({
+      ...layer,
+      source: joinAddress(source, sourcePort),
+      destination: joinAddress(destination, destinationPort),
+    })),
+    frames: wrapped.frameCount,
+    bareFrames: half.frameCount - wrapped.frameCount,
+    isOnlySyn: wrapped.isOnlySyn,
+    firstFrame: wrapped.firstFrame,
+    marks: ascending(wrapped.marks),
+    bareMarks: ascending(half.bareMarks),
   };
 }
 

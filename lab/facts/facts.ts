@@ -120,6 +120,9 @@ export interface Sighting {
   /** Marks seen on the client's frames and on the replies, ascending, without 0. */
   readonly marks: readonly number[];
   readonly replyMarks: readonly number[];
+  /** The client's frames, and the replies, that were inside an overlay here; absent when none was. */
+  readonly tunnel?: Tunnelled;
+  readonly replyTunnel?: Tunnelled;
   readonly firstNs: string;
   readonly lastNs: string;
   readonly frames: number;
@@ -128,6 +131,34 @@ export interface Sighting {
   readonly lastFrame: number;
   /** The first frames, at most 32 of them. */
   readonly frameNumbers: readonly number[];
+}
+
+/**
+ * Frames of one direction that crossed an interface inside an overlay. In era geneve that is the
+ * first SYN of a captured connection and nothing more; the rest passes bare, by its mark.
+ */
+export interface Tunnelled {
+  /** How the first of them was wrapped, outermost first. */
+  readonly layers: readonly TunnelLayer[];
+  readonly frames: number;
+  readonly bareFrames: number;
+  /** Nothing but SYNs that open the connection. */
+  readonly isOnlySyn: boolean;
+  readonly firstFrame: number;
+  /** Marks of the outer packets, and of the frames that passed bare; ascending, without 0. */
+  readonly marks: readonly number[];
+  readonly bareMarks: readonly number[];
+}
+
+export interface TunnelLayer {
+  readonly kind: 'geneve' | 'vxlan';
+  readonly vni: number;
+  /** EtherType of what is inside. */
+  readonly protocol: number;
+  readonly optionBytes: number;
+  /** `ip:port` of the outer headers. */
+  readonly source: string;
+  readonly destination: string;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { joinAddress } from './address.ts';
+import { encapsulationOf } from './dissect/encapsulation.ts';
 import { FRAME_META } from './dissect/frame-meta.ts';
 import type { FrameTable } from './dissect/frame-table.ts';
 import type { DissectedInterface } from './dissect/types.ts';
@@ -115,6 +116,7 @@ class Collector {
       hasRst: false,
       refuses: !isSyn && (flags & TCP_RST) !== 0,
       marks: new Set(),
+      bareMarks: new Set(),
       frameCount: 0,
       firstFrames: [],
       lastFrame: 0,
@@ -134,8 +136,25 @@ class Collector {
     if ((flags & TCP_FIN) !== 0) half.hasFin = true;
     if ((flags & TCP_RST) !== 0) half.hasRst = true;
     if (mark !== 0) half.marks.add(mark);
+    if ((table.meta[row]! & FRAME_META.encapsulated) !== 0) this.#countWrapped(half, row);
+    else if (mark !== 0) half.bareMarks.add(mark);
     if (half.frameCount++ < LISTED_FRAMES) half.firstFrames.push(table.numbers[row]!);
     half.lastFrame = table.numbers[row]!;
+  }
+
+  #countWrapped(half: HalfFlow, row: number): void {
+    const table = this.#table;
+    const mark = table.marks[row]!;
+    half.wrapped ??= {
+      layers: encapsulationOf(table, row),
+      firstFrame: table.numbers[row]!,
+      frameCount: 0,
+      isOnlySyn: true,
+      marks: new Set(),
+    };
+    half.wrapped.frameCount++;
+    half.wrapped.isOnlySyn &&= (table.tcpFlags[row]! & (TCP_SYN | TCP_ACK)) === TCP_SYN;
+    if (mark !== 0) half.wrapped.marks.add(mark);
   }
 }
 

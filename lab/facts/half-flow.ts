@@ -1,3 +1,5 @@
+import type { Encapsulation } from './dissect/types.ts';
+
 /**
  * One direction of one conversation on one interface: the atom of everything else. Halves are joined
  * to conversations only afterwards, because under REDIRECT the two directions of one connection
@@ -29,10 +31,24 @@ export interface HalfFlow {
   /** First frame was a RST that answers a SYN. */
   readonly refuses: boolean;
   readonly marks: Set<number>;
+  /** Its frames that were inside an overlay; absent when none was. */
+  wrapped?: WrappedFrames;
+  /** Marks of the frames that were in no overlay. */
+  readonly bareMarks: Set<number>;
   /** How many frames, the numbers of the first of them, and of the last. */
   frameCount: number;
   readonly firstFrames: number[];
   lastFrame: number;
+}
+
+/** The frames of a half that were inside an overlay: how the first of them was wrapped. */
+export interface WrappedFrames {
+  readonly layers: readonly Encapsulation[];
+  readonly firstFrame: number;
+  frameCount: number;
+  /** Whether each of them opens a connection: SYN without ACK. */
+  isOnlySyn: boolean;
+  readonly marks: Set<number>;
 }
 
 /** Frame numbers a half keeps; a transfer of gigabytes must not cost an array of all of them. */

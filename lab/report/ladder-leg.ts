@@ -10,6 +10,7 @@ import {
   sinceText,
   translationsBefore,
   translationsInside,
+  tunnelTexts,
 } from './leg-words.ts';
 import { columns, formatBytes, formatUs, pad, spread, styled, wrap } from './text.ts';
 
@@ -165,7 +166,16 @@ function renderSightings(
     const left = `    ${rung} ${row.join('  ')}`.trimEnd();
     const since = styled(sinceText(leg, index), 'dim', options);
     const nat = translationsBefore(leg, sightings, index).map((text) => `    │   NAT: ${text}`);
-    return [...nat, spread(left, since, options.width)];
+    const isLast = index === sightings.length - 1 && inside.length === 0;
+    // From one link to the next the wrapping stays: it is told where it begins or changes.
+    const before = index === 0 ? [] : tunnelTexts(sightings[index - 1]!);
+    const changed = tunnelTexts(sightings[index]!).filter((text) => !before.includes(text));
+    const tunnels = changed.flatMap((text) => {
+      const [first = '', ...rest] = wrap(text, options.width - 8, '');
+      const bar = isLast ? ' ' : '│';
+      return [first, ...rest].map((line) => `    ${bar}   ${line.trim()}`);
+    });
+    return [...nat, spread(left, since, options.width), ...tunnels];
   });
   return [...rows, ...inside];
 }

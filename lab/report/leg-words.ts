@@ -1,5 +1,5 @@
 import { ipOf, splitAddress } from '../facts/address.ts';
-import type { Leg, LegEnd, RunFacts, Sighting } from '../facts/facts.ts';
+import type { Leg, LegEnd, RunFacts, Sighting, Tunnelled } from '../facts/facts.ts';
 import { isSameStep } from '../facts/passes.ts';
 
 /** Who holds a socket: `sleep`, `ztunnel(node1)`, `node1`, `outside`. */
@@ -23,6 +23,36 @@ export function marksText({ marks, replyMarks }: Sighting): string {
   const sent = marks.map(hex).join(' ');
   const answered = replyMarks.map(hex).join(' ');
   return [sent && `mark ${sent}`, answered && `reply ${answered}`].filter(Boolean).join(', ');
+}
+
+/**
+ * What was inside an overlay where a leg was seen, with the outer addresses, the VNI and the marks,
+ * and how the rest passed: one text for what the client sent, one for what it was answered.
+ */
+export function tunnelTexts({ tunnel, replyTunnel }: Sighting): readonly string[] {
+  return [
+    ...(tunnel === undefined ? [] : [tunnelText('sent', tunnel)]),
+    ...(replyTunnel === undefined ? [] : [tunnelText('replies', replyTunnel)]),
+  ];
+}
+
+function tunnelText(which: string, tunnel: Tunnelled): string {
+  const { layers, frames, bareFrames, isOnlySyn, firstFrame, marks, bareMarks } = tunnel;
+  const all = frames + bareFrames;
+  const syn = isOnlySyn ? (frames === 1 ? ', the SYN,' : ', SYNs,') : '';
+  const inside = layers.map(
+    ({ kind, vni, source, destination }) => `${kind} VNI ${hex(vni)} ${source} → ${destination}`,
+  );
+  const rest =
+    bareFrames === 0 ? '' : `; ${bareFrames} bare${withMarks(bareMarks)}`;
+  return (
+    `${which}: ${frames} of ${all} frames${syn} inside ${inside.join(' inside ')} ` +
+    `#${firstFrame}${withMarks(marks)}${rest}`
+  );
+}
+
+function withMarks(marks: readonly number[]): string {
+  return marks.length === 0 ? '' : `, mark ${marks.map(hex).join(' ')}`;
 }
 
 /** A mark as people write it: `0x539`. */

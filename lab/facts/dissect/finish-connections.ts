@@ -1,7 +1,6 @@
 import type { InterfaceReader } from './interface-reader.ts';
-import { FRAME_META } from './frame-meta.ts';
 import type { FrameTable } from './frame-table.ts';
-import { describeLayers } from './describe-frame.ts';
+import { encapsulationOf } from './encapsulation.ts';
 import { OpenHalf } from './open-half.ts';
 import type { TrackedConnection } from './tcp-tracker.ts';
 import type { Connection, Encapsulation, Endpoint } from './types.ts';
@@ -86,18 +85,4 @@ function sourceOf(table: FrameTable, row: number): Endpoint {
 
 function destinationOf(table: FrameTable, row: number): Endpoint {
   return { address: table.destination(row), port: table.destinationPorts[row]! };
-}
-
-function encapsulationOf(table: FrameTable, row: number): Encapsulation[] {
-  if ((table.meta[row]! & FRAME_META.encapsulated) === 0) return [];
-  const wrappings: Encapsulation[] = [];
-  let source = '';
-  let destination = '';
-  for (const layer of describeLayers(table.linkType, table.bytes(row))) {
-    if (layer.kind === 'ipv4' || layer.kind === 'ipv6') ({ source, destination } = layer);
-    else if (layer.kind === 'geneve' || layer.kind === 'vxlan') {
-      wrappings.push({ kind: layer.kind, vni: layer.vni, source, destination });
-    }
-  }
-  return wrappings;
 }

@@ -135,8 +135,15 @@ export interface Connection {
 export interface Encapsulation {
   readonly kind: 'geneve' | 'vxlan';
   readonly vni: number;
+  /** EtherType of what is inside. */
+  readonly protocol: number;
+  /** Bytes of Geneve options. */
+  readonly optionBytes: number;
+  /** Of the outer headers, as are the ports. */
   readonly source: string;
   readonly destination: string;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
 }
 
 /** One direction of a connection on one interface. */
