@@ -13,6 +13,7 @@ import {
   writeClaims,
 } from '../claims/run-claims.ts';
 import { renderClaims, renderClaimsJunit, renderClaimsMarkdown } from '../report/claims.ts';
+import { writeClaimsPage } from '../report/html/claims-page.ts';
 import { inRunDirectory, requireResults } from '../run/results.ts';
 import { createLab } from '../world/client.ts';
 import { type CommandContext, requireRoot } from './context.ts';
@@ -26,6 +27,7 @@ interface ClaimsOptions {
   readonly topology: string;
   readonly results: string;
   readonly list?: boolean;
+  readonly html?: string;
   readonly json?: boolean;
 }
 
@@ -42,6 +44,7 @@ export function addClaims(program: Command, context: CommandContext): void {
     .option('--era <era...>', 'eras to build; all that this version can build unless given')
     .option('--topology <file>', 'another world; it needs the same pods', defaultWorld())
     .option('--results <directory>', 'where results go', defaultResultsRoot())
+    .option('--html <file>', 'also an HTML page of the results')
     .option('--list', 'only list the claims, build nothing')
     .option('--json', 'the results as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- claims encap-01 rule --era inpod-tproxy')
@@ -79,6 +82,7 @@ async function settleAll(
     'claims.xml': renderClaimsJunit(results),
     'claims.md': renderClaimsMarkdown(results),
   });
+  if (options.html !== undefined) await writeClaimsPage(options.html, results);
   output.result({ ...value, directory }, () => {
     const text = renderClaims(results, { color: output.color, width: output.width });
     return `${text}\nResults in ${relative(process.cwd(), directory) || '.'}`;
