@@ -8,6 +8,7 @@ import { DNS_SERVICE_IPS } from '../../topologies/ranges.ts';
 import type { Topology } from '../../topologies/topology.ts';
 import { OUTSIDE_ADDRESSES, planNodes } from './addressing.ts';
 import { PlanError } from './errors.ts';
+import { checkFlavours } from './flavours.ts';
 import { planNetns } from './netns.ts';
 import type { OutsidePlan, Plan } from './plan.ts';
 import { namedPortsOf, planPods } from './pods.ts';
@@ -34,6 +35,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   const { objects, ipFamilies } = topology;
   const cni = options.cni === undefined ? topology.cni : cniOf(options.cni);
   const era = options.era === undefined ? topology.era : eraOf(options.era);
+  checkFlavours(topology, era, cni);
   const problem = familiesProblem({ era, cni, ipFamilies });
   if (problem !== undefined) throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', problem);
   const nodes = planNodes(topology.nodes, ipFamilies);

@@ -1,0 +1,28 @@
+import type { Era } from '../../dataplane/redirect/era.ts';
+import type { CniName } from '../../topologies/cni.ts';
+import type { Topology } from '../../topologies/topology.ts';
+import { PlanError } from './errors.ts';
+
+/**
+ * Refuses what does not go together, with the reason.
+ * @throws {PlanError} LAB_PLAN_CONFLICT: era geneve where pods hang on a bridge (Istio 1.18 to 1.20
+ *   `cni/pkg/ambient/net_linux.go` looks up the route to its ztunnel and wants a veth); policies in
+ *   a lab with IPv6, which nobody would enforce there.
+ */
+export function checkFlavours(topology: Topology, era: Era, cni: CniName): void {
+  if (era === 'geneve' && cni === 'bridge') {
+    const message =
+      'Cannot plan era "geneve" on the CNI "bridge": the route to the ztunnel pod leads to cni0, ' +
+      'a veth is wanted (Istio 1.18 to 1.20 give up with "not veth implemented CNI")';
+    throw new PlanError('LAB_PLAN_CONFLICT', cni, message);
+  }
+  const hasPolicies =
+    topology.objects.some(({ kind }) => kind === 'NetworkPolicy') ||
+    topology.scenarios.some(({ before }) => before.some(({ kind }) => kind === 'apply'));
+  if (hasPolicies && topology.ipFamilies.includes('IPv6')) {
+    const message =
+      'Cannot plan NetworkPolicy objects in a lab with IPv6: they are enforced for IPv4 only, ' +
+      'want ipFamilies: [IPv4]';
+    throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', message);
+  }
+}
