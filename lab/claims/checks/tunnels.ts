@@ -14,20 +14,59 @@ const FAR_IDENTITIES = {
   server: 'spiffe://cluster.local/ns/demo/sa/far',
 };
 
-/** Same-node traffic by Geneve: packets of the encapsulation on any interface, HBONE beside it. */
-export function sameNodeEncapsulation(world: ClaimWorld): Finding {
-  const { connections } = world.facts;
-  const geneve = connections.filter(
-    ({ protocol, server }) => protocol === 'udp' && server.endsWith(':6081'),
+interface Encapsulated {
+  readonly vni: number;
+  readonly interface: string;
+  readonly frames: number;
+  readonly firstFrame: number;
+}
+
+/** Connections that were seen inside Geneve, on every interface. */
+async function insideGeneve(world: ClaimWorld): Promise<readonly Encapsulated[]> {
+  const { conversations } = await world.dissection();
+  return conversations.flatMap(({ sightings }) =>
+    sightings.flatMap((sighting) =>
+      sighting.encapsulation
+        .filter(({ kind }) => kind === 'geneve')
+        .map(({ vni }) => ({
+          vni,
+          interface: sighting.interface,
+          frames: sighting.fromClient.frames + sighting.fromServer.frames,
+          firstFrame: sighting.firstFrame,
+        })),
+    ),
   );
+}
+
+const framesInGeneve = (seen: readonly Encapsulated[]) =>
+  seen.map(({ interface: name, firstFrame }) => ({
+    file: `interfaces/${name.replace('/', '--')}.pcapng`,
+    frames: [firstFrame],
+  }));
+
+/** Same-node traffic by Geneve: packets of the encapsulation on any interface, HBONE beside it. */
+export async function sameNodeEncapsulation(world: ClaimWorld): Promise<Finding> {
+  const geneve = await insideGeneve(world);
   const near = world.tunnel(world.path('near'));
   const far = world.tunnel(world.path('far'));
   if (far === undefined) throw new EvidenceMissing('HBONE between nodes (positive control)');
   const isSo = geneve.length > 0 && near === undefined;
   const text =
-    `${geneve.length} conversations on UDP 6081; same node: ` +
+    `${geneve.length} connections seen in Geneve; same node: ` +
     `${near === undefined ? 'no HBONE' : 'HBONE'}, other node: HBONE`;
-  return settle(isSo, text, { frames: framesOf(near?.sightings ?? far.sightings) });
+  const evidence = geneve.map(
+    ({ vni, interface: name, frames }) => `VNI ${vni} on ${name}: ${frames} frames`,
+  );
+  const frames = [...framesInGeneve(geneve), ...framesOf((near ?? far).sightings)];
+  return settle(isSo, text, { evidence, frames });
+}
+
+/** Geneve carries a VNI a direction, as its headers were decoded. */
+export async function vniOfDirections(world: ClaimWorld): Promise<Finding> {
+  const geneve = await insideGeneve(world);
+  const vnis = [...new Set(geneve.map(({ vni }) => vni))].sort((a, b) => a - b);
+  const text = `VNIs on the wire: ${vnis.join(' and ') || 'none'}`;
+  return settle(vnis.join() === '1000,1001', text, { frames: framesInGeneve(geneve) });
 }
 
 /** TLS 1.3 mutual, HTTP/2, CONNECT with an authority, on 15008. */

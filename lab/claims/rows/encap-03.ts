@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { vniOfDirections } from '../checks/tunnels.ts';
 
 /** See `statement`. */
 export const encap03: Claim = {
@@ -6,5 +7,6 @@ export const encap03: Claim = {
   statement: 'Geneve is UDP 6081 with a VNI a direction and an inner Ethernet frame',
   source: 'field notes',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  requests: ['far', 'near'],
+  check: vniOfDirections,
 };

@@ -6,5 +6,5 @@ export const life01: Claim = {
   statement: 'Removing ztunnel fails closed from 1.19 on and open in 1.18',
   source: 'field notes',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

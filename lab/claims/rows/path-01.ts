@@ -6,5 +6,5 @@ export const path01: Claim = {
   statement: 'Outbound in the alpha: pod, istioout, pistioout, 15001 of ztunnel',
   source: 'field notes',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

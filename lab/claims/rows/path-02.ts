@@ -6,5 +6,5 @@ export const path02: Claim = {
   statement: 'Inbound in the alpha: uplink, istioin, pistioin, 15008 or 15006 of ztunnel, app',
   source: 'field notes',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -7,5 +7,5 @@ export const redirect01: Claim = {
     'Outbound TCP of a captured pod meets 15001 with its original destination, the VIP kept',
   source: 'facts, statement 1',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

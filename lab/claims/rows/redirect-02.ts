@@ -6,5 +6,5 @@ export const redirect02: Claim = {
   statement: 'The server sees the address of the client pod, same node',
   source: 'facts, statement 2',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect03: Claim = {
   statement: 'The server sees the address of the client pod, other node',
   source: 'facts, statement 3',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect04: Claim = {
   statement: 'A destination that is not captured is passed through with the source of the client',
   source: 'facts, statement 4',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

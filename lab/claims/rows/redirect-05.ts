@@ -6,5 +6,5 @@ export const redirect05: Claim = {
   statement: 'An uncaptured client reaches 15006 of a captured server, source kept',
   source: 'facts, statement 5',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

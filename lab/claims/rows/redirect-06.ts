@@ -6,5 +6,5 @@ export const redirect06: Claim = {
   statement: 'A process of the node reaches a captured pod without capture',
   source: 'facts, statement 6',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect07: Claim = {
   statement: 'UDP is never captured but for DNS',
   source: 'facts, statement 7',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect08: Claim = {
   statement: 'A pod reaches its own address without ztunnel',
   source: 'facts, statement 8',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect09: Claim = {
   statement: 'Only the first SYN of a captured connection is encapsulated',
   source: 'facts, statement 9',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect10: Claim = {
   statement: 'Connections of the redirect carry the connmark 0x210 on the node',
   source: 'facts, statement 10',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

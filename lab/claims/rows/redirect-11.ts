@@ -6,5 +6,5 @@ export const redirect11: Claim = {
   statement: 'rp_filter has to be 0 on the host and in the namespace of ztunnel',
   source: 'facts, statement 11',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

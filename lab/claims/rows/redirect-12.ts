@@ -6,5 +6,5 @@ export const redirect12: Claim = {
   statement: 'Table 101 needs its host route because the outer packet inherits the mark',
   source: 'facts, statement 12',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect13: Claim = {
   statement: 'fwmark rules: 0x200 main, 0x100 table 101, 0x40 table 102, others table 100 and main',
   source: 'facts, statement 13',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect14: Claim = {
   statement: 'Two nodes can use the same tunnel addresses',
   source: 'facts, statement 14',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

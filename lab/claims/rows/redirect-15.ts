@@ -6,5 +6,5 @@ export const redirect15: Claim = {
   statement: 'Without a ready ztunnel 1.18 sends directly and 1.19 times out',
   source: 'facts, statement 15',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

@@ -6,5 +6,5 @@ export const redirect16: Claim = {
   statement: 'Replacing the active ztunnel drops traffic for a moment',
   source: 'facts, statement 16',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

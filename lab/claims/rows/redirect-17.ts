@@ -6,5 +6,5 @@ export const redirect17: Claim = {
   statement: 'HBONE with an authority other than the destination is answered 400',
   source: 'facts, statement 17',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };

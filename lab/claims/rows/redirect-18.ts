@@ -6,5 +6,5 @@ export const redirect18: Claim = {
   statement: 'HBONE to a workload with a waypoint from another client is answered 401',
   source: 'facts, statement 18',
   eras: ['geneve'],
-  needs: 'a lab of era geneve and a waypoint',
+  needs: 'a waypoint',
 };

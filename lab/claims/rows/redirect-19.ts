@@ -6,5 +6,5 @@ export const redirect19: Claim = {
   statement: 'Plain text to a workload with a waypoint takes the way through it',
   source: 'facts, statement 19',
   eras: ['geneve'],
-  needs: 'a lab of era geneve and a waypoint',
+  needs: 'a waypoint',
 };

@@ -6,5 +6,5 @@ export const redirect20: Claim = {
   statement: 'A same-node HBONE pair never shows 15008 on a wire',
   source: 'facts, statement 20',
   eras: ['geneve'],
-  needs: 'a lab of era geneve',
+  needs: 'a check of the node-level redirect',
 };
