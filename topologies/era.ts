@@ -11,3 +11,8 @@ export const GENEVE_RELEASE_NAMES = ['1.18', '1.19', '1.20'] as const;
 export type GeneveReleaseName = (typeof GENEVE_RELEASE_NAMES)[number];
 
 export const DEFAULT_GENEVE_RELEASE_NAME: GeneveReleaseName = '1.20';
+
+/** Backends of iptables as topologies name them. */
+export const IPTABLES_NAMES = ['nft', 'legacy'] as const;
+
+export type IptablesName = (typeof IPTABLES_NAMES)[number];

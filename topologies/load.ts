@@ -86,6 +86,7 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     era: input.era ?? DEFAULT_ERA_NAME,
     release: input.release ?? DEFAULT_GENEVE_RELEASE_NAME,
     dnsCapture: input.dnsCapture ?? true,
+    ...(input.iptables === undefined ? {} : { iptables: input.iptables }),
     cni: input.cni ?? DEFAULT_CNI_NAME,
     networkPolicy: input.networkPolicy ?? DEFAULT_NETWORK_POLICY_FLAVOUR,
     ipFamilies,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CNI_NAMES, NETWORK_POLICY_FLAVOURS } from './cni.ts';
-import { ERA_NAMES, GENEVE_RELEASE_NAMES } from './era.ts';
+import { ERA_NAMES, GENEVE_RELEASE_NAMES, IPTABLES_NAMES } from './era.ts';
 import { familyOf, IP_FAMILIES, parseIpRange } from './ip.ts';
 import { policySchema } from './policy-schema.ts';
 import { scenarioSchema } from './scenario-schema.ts';
@@ -112,6 +112,10 @@ export const topologySchema = z
       .enum(GENEVE_RELEASE_NAMES)
       .optional()
       .describe('Istio release that era geneve follows; 1.20 when absent'),
+    iptables: z
+      .enum(IPTABLES_NAMES)
+      .optional()
+      .describe('Backend of iptables; the one of this machine when absent'),
     dnsCapture: z.boolean().optional().describe('Whether ztunnel answers DNS; true when absent'),
     cni: z
       .enum(CNI_NAMES)

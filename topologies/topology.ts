@@ -1,5 +1,5 @@
 import type { CniName, NetworkPolicyFlavour } from './cni.ts';
-import type { EraName, GeneveReleaseName } from './era.ts';
+import type { EraName, GeneveReleaseName, IptablesName } from './era.ts';
 import type { IpFamily } from './ip.ts';
 import type { NetworkPolicy } from './network-policy.ts';
 import type { KubernetesObject } from './objects.ts';
@@ -17,6 +17,8 @@ export interface Topology {
   readonly release: GeneveReleaseName;
   /** Whether ztunnel answers DNS for enrolled pods (the `dnsCapture` of the istio-cni chart). */
   readonly dnsCapture: boolean;
+  /** Backend of iptables on all nodes; whatever the machine uses when absent. */
+  readonly iptables?: IptablesName;
   readonly cni: CniName;
   /** What enforces NetworkPolicy objects. */
   readonly networkPolicy: NetworkPolicyFlavour;

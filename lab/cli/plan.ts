@@ -6,6 +6,7 @@ import { defaultTopology, planFromFile } from './world.ts';
 interface PlanOptions {
   readonly era?: string;
   readonly cni?: string;
+  readonly iptables?: string;
   readonly commands?: boolean;
   readonly json?: boolean;
 }
@@ -21,6 +22,10 @@ export function addPlan(program: Command, context: CommandContext): void {
     .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
     .option('--era <era>', 'plan for another era than the topology says')
     .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
+    .option(
+      '--iptables <backend>',
+      'nft or legacy; whatever iptables is on this machine unless given',
+    )
     .option('--commands', 'print the ip, sysctl and iptables commands instead of the objects')
     .option('--json', 'the whole plan as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- plan topologies/same-node.yaml --commands')

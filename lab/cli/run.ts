@@ -23,6 +23,7 @@ import { defaultResultsRoot, defaultTopology, planFromFile, requireCapabilities 
 interface RunOptions {
   readonly era?: string;
   readonly cni?: string;
+  readonly iptables?: string;
   readonly lab?: string;
   readonly results: string;
   readonly keep?: boolean;
@@ -37,6 +38,10 @@ export function addRun(program: Command, context: CommandContext): void {
     .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
     .option('--era <era>', 'build with another era than the topology says')
     .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
+    .option(
+      '--iptables <backend>',
+      'nft or legacy; whatever iptables is on this machine unless given',
+    )
     .option('--lab <name>', 'name of the lab; that of the topology unless given')
     .option('--results <directory>', 'where the results of runs go', defaultResultsRoot())
     .option('--keep', 'leave the lab running afterwards')

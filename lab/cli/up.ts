@@ -8,6 +8,7 @@ import { defaultTopology, planFromFile, requireCapabilities } from './world.ts';
 interface UpOptions {
   readonly era?: string;
   readonly cni?: string;
+  readonly iptables?: string;
   readonly lab?: string;
   readonly json?: boolean;
 }
@@ -20,6 +21,10 @@ export function addUp(program: Command, context: CommandContext): void {
     .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
     .option('--era <era>', 'build with another era than the topology says')
     .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
+    .option(
+      '--iptables <backend>',
+      'nft or legacy; whatever iptables is on this machine unless given',
+    )
     .option('--lab <name>', 'name of the lab; that of the topology unless given')
     .option('--json', 'the status as one JSON value on stdout')
     .addHelpText(

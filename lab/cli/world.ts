@@ -14,6 +14,7 @@ import { CommandError } from './exit.ts';
 export interface TopologyOptions {
   readonly era?: string;
   readonly cni?: string;
+  readonly iptables?: string;
   readonly lab?: string;
 }
 
@@ -35,7 +36,8 @@ export function defaultTopology(): string {
 /** Reads a topology and decides everything about its world. Touches nothing. */
 export function planFromFile(file: string, options: TopologyOptions): Plan {
   const topology = loadTopology(file);
-  return planLab(topology, { lab: options.lab, era: options.era, cni: options.cni });
+  const { lab, era, cni, iptables } = options;
+  return planLab(topology, { lab, era, cni, iptables });
 }
 
 /**
@@ -48,8 +50,8 @@ export async function requireCapabilities(plan: Plan): Promise<void> {
 }
 
 /** What a plan asks of the machine, in the words of `capabilities.ts`. */
-function needsOf({ era, cni }: Plan): readonly string[] {
-  return [era, `cni ${cni}`];
+function needsOf({ era, cni, iptables }: Plan): readonly string[] {
+  return [era, `cni ${cni}`, ...(iptables === undefined ? [] : [`iptables ${iptables}`])];
 }
 
 function refuseMissing(era: Era, missing: readonly Capability[]): void {

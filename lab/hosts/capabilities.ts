@@ -1,3 +1,4 @@
+import type { IptablesBackend } from '../../dataplane/redirect/era.ts';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
@@ -81,6 +82,8 @@ const PROBES: readonly Probe[] = [
     howToGet: `the package ipset, and ${KERNEL}`,
     argv: ['ipset', 'create', 'probe', 'hash:ip', 'comment'],
   },
+  backend('nft'),
+  backend('legacy'),
   nft('nft nat', 'capturing with nftables', [
     'add chain inet probe c { type nat hook output priority -100 ; }',
     'add rule inet probe c meta l4proto tcp meta mark & 0xfff != 0x539 counter redirect to :15001',
@@ -143,6 +146,18 @@ function rule(
     howToGet: `the package iptables, and ${KERNEL}`,
     argv: ['iptables-restore', '--noflush'],
     input: `*${table}\n${rules.join('\n')}\nCOMMIT\n`,
+  };
+}
+
+/** By the path that the lab's own /etc/alternatives lead to. */
+function backend(name: IptablesBackend): Probe {
+  return {
+    name: `iptables ${name}`,
+    neededFor: `labs with iptables: ${name}`,
+    required: [`iptables ${name}`],
+    howToGet: `the package iptables of Debian or Ubuntu, and ${KERNEL}`,
+    argv: [`/usr/sbin/iptables-${name}-restore`, '--noflush'],
+    input: '*nat\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n',
   };
 }
 

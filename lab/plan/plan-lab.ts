@@ -1,4 +1,5 @@
-import { ERAS, type Era } from '../../dataplane/redirect/era.ts';
+import { ERAS, IPTABLES_BACKENDS } from '../../dataplane/redirect/era.ts';
+import type { Era, IptablesBackend } from '../../dataplane/redirect/era.ts';
 import { CNI_NAMES, type CniName } from '../../topologies/cni.ts';
 import { scenarioInEra } from '../../topologies/era-expectations.ts';
 import { nearest } from '../../topologies/nearest.ts';
@@ -21,6 +22,8 @@ export interface PlanOptions {
   readonly era?: string;
   /** Flavour of the primary CNI instead of the topology's. */
   readonly cni?: string;
+  /** Backend of iptables instead of the topology's. */
+  readonly iptables?: string;
   /** Whether ztunnel answers DNS, instead of what the topology says. */
   readonly dnsCapture?: boolean;
 }
@@ -33,6 +36,7 @@ export interface PlanOptions {
  */
 export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   const { objects, ipFamilies } = topology;
+  const iptables = options.iptables === undefined ? topology.iptables : backendOf(options.iptables);
   const cni = options.cni === undefined ? topology.cni : cniOf(options.cni);
   const era = options.era === undefined ? topology.era : eraOf(options.era);
   checkFlavours(topology, era, cni);
@@ -49,6 +53,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     ...(era === 'geneve' && { release: topology.release }),
     // Off in era geneve: its ztunnel answers DNS for no pod here.
     dnsCapture: era !== 'geneve' && (options.dnsCapture ?? topology.dnsCapture),
+    ...(iptables === undefined ? {} : { iptables }),
     cni,
     networkPolicy: topology.networkPolicy,
     clusterDomain: 'cluster.local',
@@ -88,6 +93,13 @@ function eraOf(name: string): Era {
   if (era !== undefined) return era;
   const message = `Cannot plan era "${name}": want one of ${ERAS.join(', ')}`;
   throw new PlanError('LAB_UNKNOWN_ERA', name, message, nearest(name, ERAS));
+}
+
+function backendOf(name: string): IptablesBackend {
+  const backend = IPTABLES_BACKENDS.find((one) => one === name);
+  if (backend !== undefined) return backend;
+  const message = `Cannot plan iptables "${name}": want one of ${IPTABLES_BACKENDS.join(', ')}`;
+  throw new PlanError('LAB_UNKNOWN_IPTABLES', name, message, nearest(name, IPTABLES_BACKENDS));
 }
 
 function cniOf(name: string): CniName {

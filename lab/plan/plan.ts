@@ -1,4 +1,4 @@
-import type { Era } from '../../dataplane/redirect/era.ts';
+import type { Era, IptablesBackend } from '../../dataplane/redirect/era.ts';
 import type { GeneveRelease } from '../../dataplane/redirect/geneve-constants.ts';
 import type { CniName, NetworkPolicyFlavour } from '../../topologies/cni.ts';
 import type {
@@ -20,6 +20,8 @@ export interface Plan {
   /** Istio release that era geneve follows. */
   readonly release?: GeneveRelease;
   readonly dnsCapture: boolean;
+  /** Backend of iptables in every namespace; whatever `iptables` is on the machine when absent. */
+  readonly iptables?: IptablesBackend;
   readonly cni: CniName;
   /** What enforces NetworkPolicy objects on the nodes. */
   readonly networkPolicy: NetworkPolicyFlavour;

@@ -13,6 +13,7 @@ export function agentSpec(plan: Plan, node: NodePlan): Omit<ChildSpec, 'netnsFd'
   const env = programEnv({
     NODE_NAME: node.name,
     ERA: plan.era,
+    IPTABLES_BACKEND: plan.iptables ?? '',
     DNS_CAPTURE: String(plan.dnsCapture),
     ...(hasIpv6(plan) ? { ENABLE_IPV6: 'true' } : {}),
     ZDS_SOCKET: zds,

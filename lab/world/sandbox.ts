@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mount, MS_BIND, MS_NODEV, MS_NOSUID } from '../../dataplane/kernel/mount.ts';
 import { isKernelError } from '../../dataplane/kernel/errors.ts';
+import type { IptablesBackend } from '../../dataplane/redirect/era.ts';
 import type { Plan } from '../plan/plan.ts';
 
 const UPPER = '/run/ambient-lab.etc/upper';
@@ -18,6 +19,7 @@ const WORK = '/run/ambient-lab.etc/work';
 export function enterSandbox(plan: Plan, labDirectory: string): void {
   replaceRun(labDirectory);
   replaceEtc();
+  if (plan.iptables !== undefined) chooseIptables(plan.iptables);
   writeResolver(plan);
 }
 
@@ -52,6 +54,20 @@ function replaceEtc(): void {
 function copyEtc(): void {
   execFileSync('cp', ['-a', '/etc/.', UPPER]);
   mount({ source: UPPER, target: '/etc', flags: MS_BIND });
+}
+
+/**
+ * What `update-alternatives --set iptables` does on Debian and Ubuntu, in the lab's own /etc: the
+ * lab, its agents and whoever enters a pod then speak to one backend by the usual names.
+ */
+function chooseIptables(backend: IptablesBackend): void {
+  for (const program of ['iptables', 'ip6tables']) {
+    for (const suffix of ['', '-save', '-restore']) {
+      const link = `/etc/alternatives/${program}${suffix}`;
+      rmSync(link, { force: true });
+      symlinkSync(`/usr/sbin/${program}-${backend}${suffix}`, link);
+    }
+  }
 }
 
 /**

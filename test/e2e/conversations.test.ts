@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { Lab } from '../../lab/world/lab.ts';
-import { addressOf, peerIn, startLab, startPeer, TESTED_ERAS } from './support/lab.ts';
+import { addressOf, peerIn, startLab, startPeer, PROXY_ERAS } from './support/lab.ts';
 
 const HUNDRED_MB = 100 * 1024 * 1024;
 
-for (const era of TESTED_ERAS) {
+for (const era of PROXY_ERAS) {
   t.test(`conversations through two ztunnels keep TCP's meaning in era ${era}`, async (t) => {
     await using lab = await startLab('pairs.yaml', era, 'c');
     const host = addressOf(lab, 'far');

@@ -7,7 +7,7 @@ import {
   peerIn,
   startLab,
   startPeer,
-  TESTED_ERAS,
+  PROXY_ERAS,
 } from './support/lab.ts';
 
 interface Held {
@@ -19,7 +19,7 @@ interface Outcomes {
   readonly outcomes: readonly string[];
 }
 
-for (const era of TESTED_ERAS) {
+for (const era of PROXY_ERAS) {
   t.test(`lives of pods and proxies in era ${era}`, async (t) => {
     await using lab = await startLab('pairs.yaml', era, 'l');
     const far = addressOf(lab, 'far');

@@ -1,12 +1,12 @@
 import t from 'tap';
-import { accessLog, eventually, execIn, startLab, TESTED_ERAS } from './support/lab.ts';
+import { accessLog, eventually, execIn, startLab, PROXY_ERAS } from './support/lab.ts';
 
 const VAULT = 'http://vault.locked/get';
 const CURL = ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '5', VAULT];
 /** What curl says of a connection that ends before an answer: empty reply, or reset. */
 const CURL_CUT = [52, 56];
 
-for (const era of TESTED_ERAS) {
+for (const era of PROXY_ERAS) {
   t.test(`policies show as they do in the field in era ${era}`, async (t) => {
     await using lab = await startLab('pairs.yaml', era, 'p');
 

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Era } from '../../../dataplane/redirect/era.ts';
+import { ERAS, type Era } from '../../../dataplane/redirect/era.ts';
 import { type Finished, runProgram } from '../../../lab/hosts/run.ts';
 import { planLab } from '../../../lab/plan/plan-lab.ts';
 import { createLab } from '../../../lab/world/client.ts';
@@ -20,6 +20,16 @@ export const TESTED_ERAS = [
   'inpod-tproxy',
   'inpod-nft',
 ] as const satisfies readonly Era[];
+
+/**
+ * The eras for behaviour that hangs on the proxy more than on the redirect: `test/long` adds the
+ * others by AMBIENT_LAB_TEST_ERAS.
+ */
+export const PROXY_ERAS: readonly Era[] = (
+  process.env['AMBIENT_LAB_TEST_ERAS'] ?? 'inpod-redirect,inpod-tproxy'
+)
+  .split(',')
+  .filter((era): era is Era => (ERAS as readonly string[]).includes(era));
 
 /** A lab of a fixture topology, named after the test process so that runs do not meet. */
 export async function startLab(topology: string, era: Era, suffix = ''): Promise<Lab> {
