@@ -112,7 +112,11 @@ function preroutingRules(options: FullNodeOptions): readonly RedirectRule[] {
       setMark(g.SKIP_MARK),
       'The connection is remembered as one to leave alone: so are its answers.',
     ),
-    prerouting(skip, words.RETURN, 'Left alone.'),
+    prerouting(
+      skip,
+      words.RETURN,
+      'Its connection is one to leave alone: nothing below is for it.',
+    ),
     prerouting(
       [not(fromZtunnel), ...hasMark(g.PROXY_MARK, 'connmark')],
       setMark(g.PROXY_RETURN_MARK),
@@ -126,7 +130,7 @@ function preroutingRules(options: FullNodeOptions): readonly RedirectRule[] {
       'ztunnel sends with the address of another: leave it alone, and remember the connection so ' +
         'that answers find back.',
     ),
-    prerouting(skip, words.RETURN, 'Left alone.'),
+    prerouting(skip, words.RETURN, 'ztunnel’s own packet goes where table main says.'),
     prerouting(
       [fromZtunnel],
       setMark(g.CONN_SKIP_MARK),
@@ -137,7 +141,7 @@ function preroutingRules(options: FullNodeOptions): readonly RedirectRule[] {
       setMark(g.CONN_SKIP_MARK),
       'UDP is never captured: ztunnel speaks TCP.',
     ),
-    prerouting(skip, words.RETURN, 'Left alone.'),
+    prerouting(skip, words.RETURN, 'Marked just above, or before: to table main.'),
     prerouting(
       [words.TCP, ...IN_SET('src')],
       setMark(g.OUTBOUND_MARK),

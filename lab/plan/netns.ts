@@ -11,6 +11,8 @@ import { hostsOfMachine, hostsOfPod, NO_RESOLVER, resolvConfOfPod } from './reso
 import { sysctlsIfPresent, sysctlsOf } from './sysctls.ts';
 
 const BRIDGE = 'br0';
+/** Host-side end of the veth of a node's ztunnel. */
+export const ZTUNNEL_HOST_LINK = 'v-ztunnel';
 const UPLINK = 'eth0';
 
 export interface Parts {
@@ -41,7 +43,7 @@ export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[]
       netns: node.ztunnelNetns,
       address: node.ztunnelAddress,
       ...(node.second === undefined ? {} : { secondAddress: node.second.ztunnelAddress }),
-      hostLink: 'v-ztunnel',
+      hostLink: ZTUNNEL_HOST_LINK,
       node: node.name,
     };
     netns.push(nodeNetns(node, [ztunnel, ...own], parts));

@@ -39,7 +39,9 @@ function renderIpv6({ ipv6 }: RulesReading, options: RulesTextOptions): readonly
 
 function describe(reading: RulesReading): string {
   if (reading.role === 'pod') return reading.enrolled ? 'enrolled pod' : 'pod outside the mesh';
-  return reading.role === 'node' ? 'node' : 'namespace without redirect';
+  if (reading.role === 'node') return 'node';
+  const hasRules = reading.routing.length > 0;
+  return hasRules ? "pod of the node's ztunnel" : 'namespace without redirect';
 }
 
 /** The kernel's policy rules and the routes they lead to, each of ours with its reason. */

@@ -24,7 +24,7 @@ import { wantedRules, type RulesPlaceInLab } from './wanted-rules.ts';
 /** The rules of one place in a running lab, as the kernel tells them, and what we know of them. */
 export interface RulesReading {
   readonly target: string;
-  readonly role: 'pod' | 'node' | 'other';
+  readonly role: 'pod' | 'node' | 'ztunnel' | 'other';
   readonly enrolled: boolean;
   readonly walks: readonly { readonly direction: Direction; readonly steps: readonly WalkStep[] }[];
   /** `ip rule` and `ip route show table all`, line by line. */
@@ -52,8 +52,10 @@ export interface RulesReading {
 /** Reads rules, policy rules and routes of a pod, a node, `outside` or `ztunnel/<node>`. */
 export async function readRules(lab: Lab, target: string): Promise<RulesReading> {
   const status = await lab.status();
-  const { pod, ...place } = placeOf(lab.plan, status, target);
-  const wanted = wantedRules(lab.plan, { ...place, ...(pod === undefined ? {} : { pod }) });
+  const found = placeOf(lab.plan, status, target);
+  const place = { role: found.role, enrolled: found.enrolled };
+  const enrolled = new Set(status.pods.filter((pod) => pod.enrolled).map(({ uid }) => uid));
+  const wanted = wantedRules(lab.plan, found, enrolled);
   const [saved, legacy, nft, policyRules, routes, sets, ipv6Texts] = await Promise.all([
     read(lab, target, ['iptables-save', '-c']),
     readLegacy(lab, target),
@@ -219,12 +221,13 @@ function placeOf(plan: Plan, status: LabStatus, text: string): RulesPlaceInLab {
   const party = findParty(plan, text);
   switch (party.kind) {
     case 'node':
-      return { role: 'node', enrolled: false };
+      return { role: 'node', enrolled: false, node: party.node };
     case 'pod': {
       const pod = status.pods.find(({ uid }) => uid === party.pod.uid);
       return { role: 'pod', enrolled: pod?.enrolled ?? false, pod: party.pod };
     }
     case 'ztunnel':
+      return { role: 'ztunnel', enrolled: false, node: party.node };
     case 'outside':
     case 'fabric':
       return { role: 'other', enrolled: false };

@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
+import { planLab } from '../../lab/plan/plan-lab.ts';
+import { renderLadder } from '../../lab/report/ladder.ts';
+import { observe } from '../../lab/run/observe.ts';
+import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
+import { runScenarios } from '../../lab/run/run-scenarios.ts';
+import { runProgram } from '../../lab/hosts/run.ts';
+import { createLab } from '../../lab/world/client.ts';
+import type { Lab } from '../../lab/world/lab.ts';
+import type { GeneveReleaseName } from '../../topologies/era.ts';
+import { loadTopology } from '../../topologies/load.ts';
+import { scratchDirectory } from './support/lab.ts';
+
+const PAIRS = join(import.meta.dirname, '..', 'fixtures', 'topologies', 'pairs.yaml');
+
+function startGeneve(release: GeneveReleaseName, suffix: string): Promise<Lab> {
+  const topology = { ...loadTopology(PAIRS), release };
+  return createLab(planLab(topology, { lab: `t${process.pid}-g${suffix}`, era: 'geneve' }));
+}
+
+async function outputOf(lab: Lab, target: string, argv: readonly string[]): Promise<string> {
+  const [file = '', ...args] = lab.execArgv(target, argv);
+  return (await runProgram([file, ...args], { timeoutMs: 15_000 })).stdout;
+}
+
+/** Status of a request of the client to a pod, and 0 for no answer. */
+async function statusOf(lab: Lab, pod: string): Promise<number> {
+  const address = lab.plan.pods.find(({ name }) => name === pod)?.address ?? '';
+  const url = `http://${address}:8080/get`;
+  const curl = ['curl', '-s', '-m', '3', '-o', '/dev/null', '-w', '%{http_code}', url];
+  return Number(await outputOf(lab, 'client', curl));
+}
+
+async function until(what: () => Promise<boolean>): Promise<boolean> {
+  const deadline = performance.now() + 20_000;
+  while (!(await what())) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return true;
+}
+
+t.test(
+  'era geneve: every scenario of the pairs, rules, marks, and the loss of a ztunnel',
+  async (t) => {
+    await using lab = await startGeneve('1.20', 'c');
+    await using scratch = await scratchDirectory();
+    const { facts } = await observe(lab, { directory: scratch.path }, () =>
+      runScenarios(lab, lab.plan.scenarios),
+    );
+    t.same(facts.problems, [], 'the recording is whole');
+    for (const scenario of lab.plan.scenarios) {
+      const verdict = judgeScenario(scenario, facts);
+      const isGood = verdict.outcome === 'holds' && verdict.checks.length > 0;
+      const ladder = { ladder: renderLadder(facts, verdict, { color: false, width: 120 }) };
+      t.ok(isGood, scenario.name, isGood ? {} : ladder);
+    }
+    const tunnelled = facts.connections.flatMap((connection) =>
+      connection.sightings.filter(({ interface: name }) => name === 'istioout'),
+    );
+    t.ok(tunnelled.length > 5, 'captured connections were seen in the tunnel');
+    t.ok(
+      tunnelled.every(({ frames }) => frames === 1),
+      'only the first SYN of each crossed it',
+    );
+
+    for (const target of ['node1', 'node2', 'ztunnel/node1']) {
+      const reading = await readRules(lab, target);
+      t.notOk(isDrifted(reading), `${target} has the rules it should have`);
+      t.equal(reading.missingRouting.length, 0);
+    }
+    t.same(await lab.drift(), [], 'nothing else changed');
+    t.equal(await statusOf(lab, 'far'), 200);
+    const entries = await outputOf(lab, 'node1', ['cat', '/proc/net/nf_conntrack']);
+    const table = entries || (await outputOf(lab, 'node1', ['conntrack', '-L', '-p', 'tcp']));
+    t.match(table, /mark=528\b/, 'connections of ztunnel are remembered with 0x210');
+
+    await outputOf(lab, 'node1', ['iptables', '-t', 'mangle', '-F', 'ztunnel-PREROUTING']);
+    t.ok(isDrifted(await readRules(lab, 'node1')), 'what was flushed is missed');
+    t.match(await lab.enrol('client'), { changed: false, repaired: true });
+    t.notOk(isDrifted(await readRules(lab, 'node1')), 'and repaired');
+
+    await lab.kill('ztunnel', 'node1');
+    t.equal(await statusOf(lab, 'stranger'), 0, 'without a ztunnel nothing passes: fail closed');
+    await lab.restart('ztunnel', 'node1');
+    t.ok(
+      await until(async () => (await statusOf(lab, 'stranger')) === 200),
+      'and a new one serves',
+    );
+  },
+);
+
+t.test('era geneve, 1.18: without a ztunnel traffic is direct', async (t) => {
+  await using lab = await startGeneve('1.18', 'o');
+  t.equal(await statusOf(lab, 'stranger'), 200);
+  const before = await outputOf(lab, 'node1', ['iptables-save']);
+  t.match(before, /ztunnel-PREROUTING/);
+  await lab.kill('ztunnel', 'node1');
+  const isClean = async (): Promise<boolean> =>
+    !(await outputOf(lab, 'node1', ['iptables-save'])).includes('ztunnel-');
+  t.ok(await until(isClean), 'the node is cleaned');
+  t.equal(await statusOf(lab, 'stranger'), 200, 'fail open');
+  t.equal(await outputOf(lab, 'node1', ['ip', 'route', 'show', 'table', '101']), '');
+  t.notMatch(await outputOf(lab, 'node1', ['ip', 'link']), /istioin|istioout/);
+});
