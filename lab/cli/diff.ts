@@ -5,6 +5,7 @@ import { compareEras, readEra, type EraReading } from '../compare/compare-eras.t
 import { findParty } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { renderEraDiff } from '../report/era-diff.ts';
+import { writeDiffPage } from '../report/html/diff-page.ts';
 import { requireResults } from '../run/results.ts';
 import { createLab } from '../world/client.ts';
 import { type CommandContext, requireRoot } from './context.ts';
@@ -20,6 +21,7 @@ interface DiffOptions {
   readonly to?: string;
   readonly place?: readonly string[];
   readonly all?: boolean;
+  readonly html?: string;
   readonly exitCode?: boolean;
   readonly lab?: string;
   readonly results: string;
@@ -46,6 +48,7 @@ export function addDiff(program: Command, context: CommandContext): void {
       '--place <place...>',
       'a pod, a node, ztunnel/<node>; those of the request unless given',
     )
+    .option('--html <file>', 'also an HTML page of the comparison')
     .option('--all', 'list lines that are the same, too')
     .option('--exit-code', 'exit code 1 when anything differs')
     .option('--lab <name>', 'name of both labs; that of the topology unless given')
@@ -70,13 +73,18 @@ export function addDiff(program: Command, context: CommandContext): void {
       for (const plan of plans) {
         readings.push(await readWorld(plan, request, places, options, output, context.signal));
       }
-      show(readings as [EraReading, EraReading], options, output);
+      await show(readings as [EraReading, EraReading], options, output);
     });
 }
 
-function show(readings: readonly [EraReading, EraReading], options: DiffOptions, output: Output) {
+async function show(
+  readings: readonly [EraReading, EraReading],
+  options: DiffOptions,
+  output: Output,
+): Promise<void> {
   const comparison = compareEras(...readings);
-  const { all, exitCode } = options;
+  const { all, exitCode, html } = options;
+  if (html !== undefined) await writeDiffPage(html, comparison);
   output.result(comparison, () => renderEraDiff(comparison, { width: output.width, all }));
   const isFailed = comparison.facts.some(({ paths }) =>
     paths.some(({ request }) => request.outcome !== 'ok'),
