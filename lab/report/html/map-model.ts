@@ -169,14 +169,16 @@ function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
 }
 
 function house(
-  { peers, seen, proxies }: Look,
+  { plan, peers, seen, proxies }: Look,
   about: Omit<MapHouse, 'hasProxy' | 'loose' | 'hostEnd'>,
 ): MapHouse {
   const own = seen.get(about.netns) ?? [];
   const hostEnd = peers.get(`${about.netns}/eth0`);
+  // In era geneve ztunnel has its sockets in its own pod only.
+  const hasSockets = about.isEnrolled && plan.era !== 'geneve';
   return {
     ...about,
-    hasProxy: about.isEnrolled || about.role === 'ztunnel' || proxies.has(about.netns),
+    hasProxy: hasSockets || about.role === 'ztunnel' || proxies.has(about.netns),
     ...(hostEnd !== undefined && { hostEnd }),
     loose: own.filter((name) => name !== 'eth0' && name !== 'lo'),
   };
