@@ -26,6 +26,10 @@ for family in iptables ip6tables; do
 done
 export PATH="/tmp/bin:$PATH"
 
+# Programs of a project that lies under /tmp have just been hidden.
+project=$(sed -n 's/.*\bproject=\(\S*\).*/\1/p' /proc/cmdline)
+case "$project" in /tmp/*) mkdir -p "$project" && mount -t hostfs none "$project" -o "$project" ;; esac
+
 folder=$(sed -n 's/.*\brun_folder=\(\S*\).*/\1/p' /proc/cmdline)
 mount -t hostfs none /tmp/run -o "$folder"
 ip link set lo up

@@ -4,12 +4,18 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
-  mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withNetns } from '../../dataplane/kernel/netns.ts';
 
 const INIT = join(import.meta.dirname, 'uml-init.sh');
+const PROJECT = join(import.meta.dirname, '../..');
 const KERNEL = '/usr/bin/linux.uml';
 const MODULES = '/usr/lib/uml/modules';
 
@@ -58,6 +64,7 @@ export async function runInUml(script: string, options: UmlOptions): Promise<Uml
     `umid=${folder.slice(-10)}`,
     `mem=${options.memoryMb ?? 512}M`,
     ...['rootfstype=hostfs', 'rootflags=/', 'ro', `init=${init}`, `run_folder=${folder}`],
+    `project=${PROJECT}`,
     ...['con=null', 'con0=null,fd:1', 'con1=null', 'quiet'],
     ...(options.tap ? [`vec0:transport=tap,ifname=${options.tap.name}`] : []),
   ];
