@@ -40,6 +40,8 @@ export interface RecordedInterface {
   readonly netns: string;
   readonly name: string;
   readonly mac: string;
+  /** What the kernel calls its kind: `veth`, `vxlan`, `geneve`; absent for loopback. */
+  readonly kind?: string;
   /** File name under `interfaces/`. */
   readonly file: string;
   readonly frames: number;

@@ -196,6 +196,7 @@ export class RecorderSession {
       netns: capture.netns,
       name: capture.link.name,
       mac: capture.link.mac,
+      ...(capture.link.kind !== '' && { kind: capture.link.kind }),
       file: capture.fileName,
       frames: counted.frames - counted.unwritten,
       // A frame that did not reach the disk is as lost as one that the kernel dropped.

@@ -4,6 +4,7 @@ import { describeCanary } from './canary-facts.ts';
 import { ConnectionIndex, LegRecordIndex } from './connection-index.ts';
 import { ConntrackIndex } from './conntrack-index.ts';
 import { describeConnection, unixNs } from './describe-connection.ts';
+import { tunnelKindOf } from './tunnel-kind.ts';
 import { describeInterface, describePlaces, findProblems } from './describe-run.ts';
 import type { Dissection } from './dissect/dissect.ts';
 import type { Conversation, DissectedCapture, DissectedInterface } from './dissect/types.ts';
@@ -49,12 +50,14 @@ export function analyseCapture(input: CaptureInput): RunFacts {
     }),
   );
   const interfaces = describeInterfaces(input, map);
+  const tunnels = tunnelKindOf(plan.era, evidence.recording);
   const context = stitchContext(input, map, matching, connections);
   return {
     schema: FACTS_SCHEMA,
     lab: plan.lab,
     topologyFile: plan.topologyFile,
     era: plan.era,
+    ...(tunnels && { tunnels }),
     startedNs: evidence.recording?.startedNs ?? '0',
     stoppedNs: evidence.recording?.stoppedNs ?? '0',
     hasMarks: evidence.recording?.hasMarks ?? false,

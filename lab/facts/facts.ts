@@ -1,4 +1,5 @@
 import type { Era } from '../../dataplane/redirect/era.ts';
+import type { TunnelKind } from '../../dataplane/tunnels/tunnel.ts';
 import type { RequestResult } from './request.ts';
 
 /** Version of the JSON in `facts.json`; a change that breaks readers changes the number. */
@@ -14,6 +15,8 @@ export interface RunFacts {
   readonly lab: string;
   readonly topologyFile: string;
   readonly era: Era;
+  /** How the Geneve tunnels were made; in era geneve, where the recording tells. */
+  readonly tunnels?: TunnelKind;
   readonly startedNs: string;
   readonly stoppedNs: string;
   readonly hasMarks: boolean;

@@ -1,3 +1,5 @@
+import type { TunnelKind } from '../../dataplane/tunnels/tunnel.ts';
+
 /** Version of the JSON in `verdict.json`; a change that breaks readers changes the number. */
 export const VERDICT_SCHEMA = 'ambient-lab/verdict/1';
 
@@ -34,6 +36,8 @@ export interface ScenarioVerdict {
 export interface RunVerdict {
   readonly schema: typeof VERDICT_SCHEMA;
   readonly lab: string;
+  /** How the Geneve tunnels were made, in era geneve. */
+  readonly tunnels?: TunnelKind;
   readonly outcome: Outcome;
   readonly scenarios: readonly ScenarioVerdict[];
 }

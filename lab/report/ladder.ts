@@ -1,5 +1,6 @@
 import type { Path, RunFacts } from '../facts/facts.ts';
 import type { Check, FrameRef, ScenarioVerdict } from '../judge/verdict.ts';
+import { tunnelKindText } from './leg-words.ts';
 import { columnWidths, renderLeg } from './ladder-leg.ts';
 import { columns, counted, formatUs, spread, styled, wrap } from './text.ts';
 
@@ -27,6 +28,7 @@ export function renderLadder(
   const [shown, ...others] = paths;
   const lines = [
     renderTitle(verdict.name, shown, { ...options, width }),
+    ...renderTunnels(facts, options),
     ...(shown === undefined ? [] : renderPath(facts, shown, { ...options, width })),
     ...(others.length === 0 ? [] : [renderOthers(others, shown, options)]),
     ...verdict.checks.flatMap((check) => renderCheck(check, { ...options, width })),
@@ -51,6 +53,12 @@ function renderTitle(name: string, path: Path | undefined, options: LadderOption
     return line;
   }
   return `${styled(name, 'bold', options)}\n${spread('', right, options.width)}`;
+}
+
+/** Which devices carried the tunnels: the kernel's own, or the fall-back. */
+function renderTunnels(facts: RunFacts, options: LadderOptions): readonly string[] {
+  const text = tunnelKindText(facts);
+  return text === undefined ? [] : [styled(`    ${text}`, 'dim', options)];
 }
 
 function answerOf({ request }: Path): string {

@@ -1,3 +1,4 @@
+import { TUNNEL_KIND_TEXT } from '../../dataplane/tunnels/tunnel.ts';
 import { ipOf, splitAddress } from '../facts/address.ts';
 import type { Leg, LegEnd, RunFacts, Sighting, Tunnelled } from '../facts/facts.ts';
 import { isSameStep } from '../facts/passes.ts';
@@ -16,6 +17,12 @@ export function kindOf(leg: Leg): string {
   const stream = `HBONE stream ${leg.hbone?.stream.stream}`;
   const age = leg.reused === undefined ? '' : leg.reused ? ' of an open tunnel' : ', new tunnel';
   return `${stream}${age}${inside}`;
+}
+
+/** `Geneve by the kernel's geneve device`, for the head of a result; undefined in other eras. */
+export function tunnelKindText({ era, tunnels }: RunFacts): string | undefined {
+  if (era !== 'geneve') return undefined;
+  return `Geneve by ${tunnels === undefined ? 'devices that nobody told' : TUNNEL_KIND_TEXT[tunnels]}`;
 }
 
 /** Marks of what the client of the leg sent, and of what it was answered. */

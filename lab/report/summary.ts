@@ -1,5 +1,6 @@
 import type { RunFacts } from '../facts/facts.ts';
 import type { RunVerdict, ScenarioVerdict } from '../judge/verdict.ts';
+import { tunnelKindText } from './leg-words.ts';
 import { counted, pad, styled, type TextOptions } from './text.ts';
 
 /** The table of all scenarios of a run, and one line that sums it up. */
@@ -57,5 +58,7 @@ function totals(verdict: RunVerdict, facts: RunFacts, options: TextOptions): str
     `${counted(frames, 'frame')} on ${counted(facts.interfaces.length, 'interface')}`,
     drops === 0 ? 'none lost' : `${drops} LOST`,
   ];
-  return styled(parts.join(' · '), STYLES[verdict.outcome], options);
+  const tunnels = tunnelKindText(facts);
+  const line = styled(parts.join(' · '), STYLES[verdict.outcome], options);
+  return tunnels === undefined ? line : `${line}\n${tunnels}`;
 }

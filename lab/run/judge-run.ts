@@ -16,6 +16,7 @@ export async function judgeRun(
   const verdict: RunVerdict = {
     schema: VERDICT_SCHEMA,
     lab: observation.facts.lab,
+    ...(observation.facts.tunnels && { tunnels: observation.facts.tunnels }),
     outcome: worstOutcome(judged.map(({ outcome }) => outcome)),
     scenarios: judged,
   };

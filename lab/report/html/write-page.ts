@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
 import { readViews } from '../../facts/read-views.ts';
+import { tunnelKindText } from '../leg-words.ts';
 import type { RunFacts } from '../../facts/facts.ts';
 import { describeMachine, type Machine } from '../../hosts/machine.ts';
 import type { ScenarioVerdict } from '../../judge/verdict.ts';
@@ -60,7 +61,7 @@ export function aboutRun(facts: RunFacts): readonly AboutLine[] {
   return [
     { name: 'Lab', value: facts.lab },
     { name: 'Topology', value: facts.topologyFile.split('/').at(-1) ?? facts.topologyFile },
-    { name: 'Era', value: facts.era },
+    { name: 'Era', value: [facts.era, tunnelKindText(facts)].filter(Boolean).join(', ') },
     { name: 'Recorded', value: started },
     {
       name: 'Packets',
