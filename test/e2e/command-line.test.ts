@@ -128,6 +128,17 @@ t.test('what the machine cannot do is exit code 3', async (t) => {
   const without = await command(['run', TWO_NODES, '--era', 'inpod-tproxy'], { env });
   t.equal(without.exitCode, 3);
   t.match(without.stderr, /TPROXY/);
+
+  const bare = join(scratch.path, 'bare');
+  await mkdir(bare);
+  for (const name of ['unshare', 'ip', 'iptables-restore', 'ipset', 'tc']) {
+    const path = (await runProgram(['which', name])).stdout.trim();
+    await symlink(path, join(bare, name));
+  }
+  const era = ['--era', 'inpod-nft'];
+  const noNft = await command(['run', TWO_NODES, ...era], { env: { PATH: bare } });
+  t.equal(noNft.exitCode, 3, 'era inpod-nft without nft');
+  t.match(noNft.stderr, /nft nat .*\n.*the package nftables/);
 });
 
 t.test('a lab is used as a person uses it', async (t) => {

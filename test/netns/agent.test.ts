@@ -566,6 +566,8 @@ t.test('readSettings() refuses an environment that says something impossible', a
   t.match(readSettings(good), { era: 'inpod-redirect', dnsCapture: true, ipv6: false });
   const cases: readonly [Record<string, string>, RegExp][] = [
     [{ NODE_NAME: '' }, /NODE_NAME is not set/],
+    [{ IPTABLES_BACKEND: 'other' }, /IPTABLES_BACKEND "other"/],
+    [{ KUBELET_UID: 'root' }, /KUBELET_UID "root"/],
     [{ ERA: 'bronze' }, /ERA "bronze"/],
     [{ DNS_CAPTURE: 'perhaps' }, /DNS_CAPTURE "perhaps"/],
     [{ HOST_PROBE_SNAT_IP: '::1' }, /HOST_PROBE_SNAT_IP "::1"/],
