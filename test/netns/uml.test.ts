@@ -26,19 +26,9 @@ const OUTER = [
 const lacking = missingForUml();
 const hasRewrite = (await probeTunnels()).some((p) => p.kind === 'vxlan-rewrite' && p.works);
 const skip = lacking ?? (hasRewrite ? undefined : 'no nft chains at netdev egress in this kernel');
-const needsUml = lacking === undefined ? {} : { skip: lacking };
 const needsBoth = skip === undefined ? {} : { skip };
 
-t.test("the kernel's geneve device passes what the fall-back passes", needsUml, async (t) => {
-  using run = await runInUml(
-    `cd ${ROOT} && exec node --import=tsx test/netns/tunnels.test.ts`,
-    { timeoutMs: TIMEOUT_MS },
-  );
-  t.equal(run.exitCode, 0, 'all of test/netns/tunnels.test.ts');
-  if (run.exitCode !== 0) t.comment(run.console + run.stdout + run.stderr);
-  t.match(run.stdout, /^ok \d+ - ensureTunnel\(\) puts true Geneve on the wire/m);
-  t.notMatch(run.stdout, /^\s*not ok/m);
-});
+t.setTimeout(300_000);
 
 t.test('fall-back and geneve device talk to each other, in the same words', needsBoth, async (t) => {
   const netns = tapNetns(t);

@@ -79,8 +79,12 @@ export async function runInUml(script: string, options: UmlOptions): Promise<Uml
   const said: Buffer[] = [];
   child.stdout.on('data', (part: Buffer) => said.push(part));
   child.stderr.on('data', (part: Buffer) => said.push(part));
-  const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), options.timeoutMs);
+  const end = (): void => endGroup(child.pid);
+  const timer = setTimeout(end, options.timeoutMs);
+  // A test that is ended leaves no kernel behind.
+  process.once('exit', end);
   await once(child, 'close');
+  process.off('exit', end);
   clearTimeout(timer);
   const text = (name: string): string => {
     const path = join(folder, name);
@@ -95,4 +99,14 @@ export async function runInUml(script: string, options: UmlOptions): Promise<Uml
     path: (name) => join(folder, name),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** UML is a group of processes, one for each of its own. */
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
 }
