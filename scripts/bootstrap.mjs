@@ -71,6 +71,7 @@ const TEST_PROGRAMS = [
   'tcpdump',
   'tshark',
   'conntrack',
+  'ping',
   'sysctl',
   'dig',
   'openssl',

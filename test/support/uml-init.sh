@@ -26,12 +26,16 @@ for family in iptables ip6tables; do
 done
 export PATH="/tmp/bin:$PATH"
 
+# A part of the machine's own tree, writable. A mount(8) of the new interface names the option, one of
+# the old interface passes the bare path.
+mount_hostfs() { mount -t hostfs none "$2" -o "hostfs=$1" 2>/dev/null || mount -t hostfs none "$2" -o "$1"; }
+
 # Programs of a project that lies under /tmp have just been hidden.
 project=$(sed -n 's/.*\bproject=\(\S*\).*/\1/p' /proc/cmdline)
-case "$project" in /tmp/*) mkdir -p "$project" && mount -t hostfs none "$project" -o "$project" ;; esac
+case "$project" in /tmp/*) mkdir -p "$project" && mount_hostfs "$project" "$project" ;; esac
 
 folder=$(sed -n 's/.*\brun_folder=\(\S*\).*/\1/p' /proc/cmdline)
-mount -t hostfs none /tmp/run -o "$folder"
+mount_hostfs "$folder" /tmp/run
 ip link set lo up
 cd /tmp
 /bin/bash /tmp/run/script.sh > /tmp/run/stdout 2> /tmp/run/stderr < /dev/null
