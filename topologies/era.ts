@@ -10,6 +10,13 @@ export const GENEVE_RELEASE_NAMES = ['1.18', '1.19', '1.20'] as const;
 
 export type GeneveReleaseName = (typeof GENEVE_RELEASE_NAMES)[number];
 
+/** Releases of era inpod-tproxy; 1.24 had it still, for who asked, and knew one annotation. */
+export const TPROXY_RELEASE_NAMES = ['1.21', '1.22', '1.23', '1.24'] as const;
+
+export type TproxyReleaseName = (typeof TPROXY_RELEASE_NAMES)[number];
+
+export type ReleaseName = GeneveReleaseName | TproxyReleaseName;
+
 export const DEFAULT_GENEVE_RELEASE_NAME: GeneveReleaseName = '1.20';
 
 /** Backends of iptables as topologies name them. */

@@ -3,7 +3,7 @@ import { checkObjects } from './check.ts';
 import { checkScenarios } from './check-scenarios.ts';
 import { DEFAULT_CNI_NAME, DEFAULT_NETWORK_POLICY_FLAVOUR } from './cni.ts';
 import { checkShortForm, DEFAULT_IP_FAMILIES } from './check-short-form.ts';
-import { DEFAULT_ERA_NAME, DEFAULT_GENEVE_RELEASE_NAME } from './era.ts';
+import { DEFAULT_ERA_NAME } from './era.ts';
 import { formatFault, TopologyError, type TopologyFault } from './errors.ts';
 import { expandShortForm } from './expand.ts';
 import { checkShape } from './issues.ts';
@@ -84,7 +84,7 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     file,
     name: input.name,
     era: input.era ?? DEFAULT_ERA_NAME,
-    release: input.release ?? DEFAULT_GENEVE_RELEASE_NAME,
+    ...(input.release === undefined ? {} : { release: input.release }),
     dnsCapture: input.dnsCapture ?? true,
     ...(input.iptables === undefined ? {} : { iptables: input.iptables }),
     cni: input.cni ?? DEFAULT_CNI_NAME,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CNI_NAMES, NETWORK_POLICY_FLAVOURS } from './cni.ts';
-import { ERA_NAMES, GENEVE_RELEASE_NAMES, IPTABLES_NAMES } from './era.ts';
+import { ERA_NAMES, GENEVE_RELEASE_NAMES, IPTABLES_NAMES, TPROXY_RELEASE_NAMES } from './era.ts';
 import { familyOf, IP_FAMILIES, parseIpRange } from './ip.ts';
 import { policySchema } from './policy-schema.ts';
 import { scenarioSchema } from './scenario-schema.ts';
@@ -109,9 +109,9 @@ export const topologySchema = z
     description: z.string().optional(),
     era: z.enum(ERA_NAMES).optional().describe('Generation of the redirect'),
     release: z
-      .enum(GENEVE_RELEASE_NAMES)
+      .enum([...GENEVE_RELEASE_NAMES, ...TPROXY_RELEASE_NAMES])
       .optional()
-      .describe('Istio release that era geneve follows; 1.20 when absent'),
+      .describe('Istio release that era geneve (1.20 when absent) or inpod-tproxy (1.23) follows'),
     iptables: z
       .enum(IPTABLES_NAMES)
       .optional()

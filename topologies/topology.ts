@@ -1,5 +1,5 @@
 import type { CniName, NetworkPolicyFlavour } from './cni.ts';
-import type { EraName, GeneveReleaseName, IptablesName } from './era.ts';
+import type { EraName, IptablesName, ReleaseName } from './era.ts';
 import type { IpFamily } from './ip.ts';
 import type { NetworkPolicy } from './network-policy.ts';
 import type { KubernetesObject } from './objects.ts';
@@ -13,8 +13,8 @@ export interface Topology {
   readonly file: string;
   readonly name: string;
   readonly era: EraName;
-  /** Istio release that era geneve follows; other eras have no use for it. */
-  readonly release: GeneveReleaseName;
+  /** Istio release that era geneve or inpod-tproxy follows; of no use in an era it is not of. */
+  readonly release?: ReleaseName;
   /** Whether ztunnel answers DNS for enrolled pods (the `dnsCapture` of the istio-cni chart). */
   readonly dnsCapture: boolean;
   /** Backend of iptables on all nodes; whatever the machine uses when absent. */

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { setProcessName } from '../kernel/process.ts';
-import { hostRules } from '../redirect/host-rules.ts';
+import { hostReleaseOf, hostRules } from '../redirect/host-rules.ts';
 import { chooseTunnelKind } from '../tunnels/probe.ts';
 import { ApiServer } from './api-server.ts';
 import { detectPrograms } from './detect-programs.ts';
@@ -78,13 +78,15 @@ async function withBackend(
 }
 
 function hostSideOf(settings: AgentSettings): HostSide {
+  const { hostRelease, tproxyRelease } = settings;
+  const release = hostRelease ?? (tproxyRelease && hostReleaseOf(tproxyRelease));
   const rules = hostRules({
     era: settings.era,
     ipv6: settings.ipv6,
     kubeletUid: settings.kubeletUid,
     snatIpv4: settings.probeAddress,
     snatIpv6: settings.probeAddressIpv6,
-    ...(settings.hostRelease === undefined ? {} : { release: settings.hostRelease }),
+    ...(release === undefined ? {} : { release }),
   });
   return new HostSide(rules, { programs: settings.programs });
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Era } from '../redirect/era.ts';
+import type { Era, TproxyRelease } from '../redirect/era.ts';
 import { podRules } from '../redirect/pod-rules.ts';
 import type { RuleSet } from '../redirect/rule.ts';
 import type { AgentStatus, EnrolRequest, LeaveRequest, PodStatus, ReconcileReport } from './api.ts';
@@ -22,6 +22,8 @@ export interface NodeAgentOptions {
   readonly node: string;
   readonly era: Era;
   readonly dnsCapture: boolean;
+  /** Istio release that era inpod-tproxy follows. */
+  readonly tproxyRelease?: TproxyRelease | undefined;
   readonly ipv6: boolean;
   readonly probeAddress: string;
   readonly probeAddressIpv6: string;
@@ -254,8 +256,9 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
   }
 
   #rulesOf(pod: EnrolledPod): RuleSet {
-    const { era, dnsCapture, ipv6, probeAddress, probeAddressIpv6 } = this.#options;
-    const annotated = rulesOfAnnotations(pod.request.annotations ?? {}, { era, dnsCapture });
+    const { era, dnsCapture, ipv6, probeAddress, probeAddressIpv6, tproxyRelease } = this.#options;
+    const defaults = { era, dnsCapture, tproxyRelease };
+    const annotated = rulesOfAnnotations(pod.request.annotations ?? {}, defaults);
     return podRules({ era, ipv6, probeAddress, probeAddressIpv6, ...annotated });
   }
 

@@ -1,7 +1,13 @@
 import { isIP } from 'node:net';
 import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from '../redirect/constants.ts';
-import { BUILDABLE_ERAS, DEFAULT_ERA, ERAS, IPTABLES_BACKENDS } from '../redirect/era.ts';
-import type { Era, IptablesBackend } from '../redirect/era.ts';
+import {
+  BUILDABLE_ERAS,
+  DEFAULT_ERA,
+  ERAS,
+  IPTABLES_BACKENDS,
+  TPROXY_RELEASES,
+} from '../redirect/era.ts';
+import type { Era, IptablesBackend, TproxyRelease } from '../redirect/era.ts';
 import { EraNotBuildableError } from '../redirect/errors.ts';
 import { DEFAULT_GENEVE_RELEASE, GENEVE_RELEASES } from '../redirect/geneve-constants.ts';
 import type { GeneveRelease } from '../redirect/geneve-constants.ts';
@@ -29,6 +35,8 @@ export interface AgentSettings {
   readonly probeAddressIpv6: string;
   /** HOST_RELEASE: release whose set name and jump the node gets. */
   readonly hostRelease: HostRelease | undefined;
+  /** TPROXY_RELEASE: Istio release whose pods and node are meant, era inpod-tproxy. */
+  readonly tproxyRelease: TproxyRelease | undefined;
   /** GENEVE_RELEASE: Istio release whose node-level rules are meant, era geneve. */
   readonly geneveRelease: GeneveRelease;
   /** NODE_IP, POD_RANGE: the node's InternalIP and PodCIDR, era geneve. */
@@ -80,6 +88,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     probeAddress: address(env, 'HOST_PROBE_SNAT_IP', 4) ?? HOST_PROBE_IPV4,
     probeAddressIpv6: address(env, 'HOST_PROBE_SNAT_IPV6', 6) ?? HOST_PROBE_IPV6,
     hostRelease: oneOf(env, 'HOST_RELEASE', HOST_RELEASES),
+    tproxyRelease: oneOf(env, 'TPROXY_RELEASE', TPROXY_RELEASES),
     geneveRelease: oneOf(env, 'GENEVE_RELEASE', GENEVE_RELEASES) ?? DEFAULT_GENEVE_RELEASE,
     nodeAddress: address(env, 'NODE_IP', 4),
     podRange: cidr(env, 'POD_RANGE'),

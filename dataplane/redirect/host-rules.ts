@@ -1,6 +1,6 @@
 import { CHAIN_POSTROUTING } from './constants.ts';
 import { BUILDABLE_ERAS } from './era.ts';
-import type { Era } from './era.ts';
+import type { Era, TproxyRelease } from './era.ts';
 import { EraNotBuildableError, RedirectOptionsError } from './errors.ts';
 import { hostNftRules } from './host-nft.ts';
 import { probeSource } from './probe-source.ts';
@@ -11,6 +11,11 @@ import { rule, TCP } from './vocabulary.ts';
 
 /** Releases at which the node's part changed: set name split by family, jump put first. */
 export type HostRelease = '1.21' | '1.23' | '1.27';
+
+/** Release of the node's part that goes with the pods' part of a release with TPROXY. */
+export function hostReleaseOf(release: TproxyRelease): HostRelease {
+  return release === '1.21' || release === '1.22' ? '1.21' : '1.23';
+}
 
 export interface HostRulesOptions {
   readonly era: Era;

@@ -20,15 +20,16 @@ import * as words from './vocabulary.ts';
 
 /**
  * Rules of Istio 1.21–1.23 (`cni/pkg/iptables/testdata/default.golden`), and of 1.24 when asked for
- * TPROXY (`tproxy.golden`): inbound without NAT, so that sockets see the addresses as sent.
+ * TPROXY (`tproxy.golden`): inbound without NAT, so that sockets see the addresses as sent. With
+ * inbound bypassed, 1.24 put nothing at all into ISTIO_PRERT (`ingress.golden` before
+ * istio/istio#58577): HBONE that reaches the pod then hangs behind ztunnel.
  */
 export function inpodTproxyRules(options: FamilyOptions): readonly RedirectRule[] {
   const isLate = options.tproxyRelease === '1.24';
   const rules = [
     words.jump('mangle', 'PREROUTING'),
     words.jump('mangle', 'OUTPUT'),
-    words.markZtunnelConnections(),
-    ...inbound(options),
+    ...(options.bypassInbound ? [] : [words.markZtunnelConnections(), ...inbound(options)]),
     words.restoreConnectionMark(),
     words.jump('nat', 'OUTPUT'),
     acceptProbeReply(options.probeAddress),

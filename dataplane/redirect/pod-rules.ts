@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from './constants.ts';
-import { BUILDABLE_ERAS } from './era.ts';
-import type { Era } from './era.ts';
+import { BUILDABLE_ERAS, DEFAULT_TPROXY_RELEASE } from './era.ts';
+import type { Era, TproxyRelease } from './era.ts';
 import { EraNotBuildableError, RedirectOptionsError } from './errors.ts';
 import { inpodNftTables } from './inpod-nft.ts';
 import { inpodRedirectRules } from './inpod-redirect.ts';
@@ -24,7 +24,7 @@ export interface PodRulesOptions {
   readonly probeAddress?: string;
   readonly probeAddressIpv6?: string;
   /** Release whose TPROXY rules are meant; 1.24 adds DNS over TCP and conntrack zones. */
-  readonly tproxyRelease?: '1.21' | '1.24';
+  readonly tproxyRelease?: TproxyRelease;
 }
 
 /** What the generators of the eras need to know for one family. */
@@ -35,7 +35,7 @@ export interface FamilyOptions {
   readonly probeAddress: string;
   /** The loopback address as a host prefix: the one destination that is never captured. */
   readonly loopback: string;
-  readonly tproxyRelease: '1.21' | '1.24';
+  readonly tproxyRelease: TproxyRelease;
 }
 
 /**
@@ -81,7 +81,7 @@ function familyOptions(options: PodRulesOptions, family: Family): FamilyOptions 
       ? (options.probeAddress ?? HOST_PROBE_IPV4)
       : (options.probeAddressIpv6 ?? HOST_PROBE_IPV6),
     loopback: isIpv4 ? '127.0.0.1/32' : '::1/128',
-    tproxyRelease: options.tproxyRelease ?? '1.21',
+    tproxyRelease: options.tproxyRelease ?? DEFAULT_TPROXY_RELEASE,
   };
 }
 
@@ -96,8 +96,10 @@ function checkOptions(options: PodRulesOptions): void {
     }
   }
   if (options.era !== 'inpod-tproxy') return;
-  if (options.bypassInbound === true) {
-    throw new RedirectOptionsError('bypassInbound', 'true', 'era inpod-tproxy does not know it');
+  const release = options.tproxyRelease ?? DEFAULT_TPROXY_RELEASE;
+  if (options.bypassInbound === true && release !== '1.24') {
+    const reason = `release ${release} of era inpod-tproxy does not know it, 1.24 does`;
+    throw new RedirectOptionsError('bypassInbound', 'true', reason);
   }
   if (interfaces.length > 0) {
     const names = interfaces.join(',');

@@ -16,6 +16,13 @@ export function checkFlavours(topology: Topology, era: Era, cni: CniName): void 
       'a veth is wanted (Istio 1.18 to 1.20 give up with "not veth implemented CNI")';
     throw new PlanError('LAB_PLAN_CONFLICT', cni, message);
   }
+  const isEarly = topology.release === '1.21' || topology.release === '1.22';
+  if (era === 'inpod-tproxy' && isEarly && topology.ipFamilies.includes('IPv6')) {
+    const message =
+      `Cannot plan IPv6 with release "${topology.release}" of era "inpod-tproxy": its set of ` +
+      'probed pods holds IPv4 only, want 1.23 or 1.24';
+    throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', message);
+  }
   const hasPolicies =
     topology.objects.some(({ kind }) => kind === 'NetworkPolicy') ||
     topology.scenarios.some(({ before }) => before.some(({ kind }) => kind === 'apply'));

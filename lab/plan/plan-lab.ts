@@ -1,9 +1,11 @@
-import { ERAS, IPTABLES_BACKENDS } from '../../dataplane/redirect/era.ts';
+import { ERAS, IPTABLES_BACKENDS, TPROXY_RELEASES } from '../../dataplane/redirect/era.ts';
 import type { Era, IptablesBackend } from '../../dataplane/redirect/era.ts';
+import { DEFAULT_GENEVE_RELEASE, GENEVE_RELEASES } from '../../dataplane/redirect/geneve-constants.ts';
 import { CNI_NAMES, type CniName } from '../../topologies/cni.ts';
 import { scenarioInEra } from '../../topologies/era-expectations.ts';
 import { nearest } from '../../topologies/nearest.ts';
 import { familiesProblem } from '../../topologies/check-short-form.ts';
+import type { ReleaseName } from '../../topologies/era.ts';
 import type { IpFamily } from '../../topologies/ip.ts';
 import { DNS_SERVICE_IPS } from '../../topologies/ranges.ts';
 import type { Topology } from '../../topologies/topology.ts';
@@ -50,7 +52,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     lab: options.lab ?? topology.name,
     topologyFile: topology.file,
     era,
-    ...(era === 'geneve' && { release: topology.release }),
+    ...releaseIn(era, topology.release),
     // Off in era geneve: its ztunnel answers DNS for no pod here.
     dnsCapture: era !== 'geneve' && (options.dnsCapture ?? topology.dnsCapture),
     ...(iptables === undefined ? {} : { iptables }),
@@ -71,6 +73,19 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     capture: topology.capture,
     scenarios: topology.scenarios.map((scenario) => scenarioInEra(scenario, era)),
   };
+}
+
+/** The release of a topology, where it is one of the era's. */
+function releaseIn(
+  era: Era,
+  wish: ReleaseName | undefined,
+): Pick<Plan, 'release' | 'tproxyRelease'> {
+  if (era === 'geneve') {
+    const release = GENEVE_RELEASES.find((one) => one === wish) ?? DEFAULT_GENEVE_RELEASE;
+    return { release };
+  }
+  const tproxyRelease = TPROXY_RELEASES.find((one) => one === wish);
+  return era === 'inpod-tproxy' && tproxyRelease !== undefined ? { tproxyRelease } : {};
 }
 
 /** It serves too, so that requests that leave the cluster find somebody. */

@@ -1,4 +1,4 @@
-import type { Era, IptablesBackend } from '../../dataplane/redirect/era.ts';
+import type { Era, IptablesBackend, TproxyRelease } from '../../dataplane/redirect/era.ts';
 import type { GeneveRelease } from '../../dataplane/redirect/geneve-constants.ts';
 import type { CniName, NetworkPolicyFlavour } from '../../topologies/cni.ts';
 import type {
@@ -19,6 +19,8 @@ export interface Plan {
   readonly era: Era;
   /** Istio release that era geneve follows. */
   readonly release?: GeneveRelease;
+  /** Istio release that era inpod-tproxy follows, when the topology says. */
+  readonly tproxyRelease?: TproxyRelease;
   readonly dnsCapture: boolean;
   /** Backend of iptables in every namespace; whatever `iptables` is on the machine when absent. */
   readonly iptables?: IptablesBackend;

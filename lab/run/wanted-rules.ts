@@ -1,5 +1,5 @@
 import { rulesOfAnnotations } from '../../dataplane/agent/pod-annotations.ts';
-import { hostRules } from '../../dataplane/redirect/host-rules.ts';
+import { hostReleaseOf, hostRules } from '../../dataplane/redirect/host-rules.ts';
 import { geneveNodeRules } from '../../dataplane/redirect/geneve-node.ts';
 import { geneveZtunnelRules } from '../../dataplane/redirect/geneve-ztunnel.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
@@ -29,9 +29,13 @@ export function wantedRules(
   const { era, dnsCapture } = plan;
   if (era === 'geneve') return nodeLevelRules(plan, place, enrolled);
   const ipv6 = hasIpv6(plan);
-  if (place.role === 'node') return hostRules({ era, ipv6 });
+  const { tproxyRelease } = plan;
+  const release = tproxyRelease && hostReleaseOf(tproxyRelease);
+  if (place.role === 'node') return hostRules({ era, ipv6, ...(release && { release }) });
   if (!place.enrolled) return undefined;
-  const annotated = rulesOfAnnotations(place.pod?.annotations ?? {}, { era, dnsCapture });
+  const annotated = rulesOfAnnotations(place.pod?.annotations ?? {}, {
+    ...{ era, dnsCapture, tproxyRelease },
+  });
   return podRules({ era, ipv6, ...annotated });
 }
 

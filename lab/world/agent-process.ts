@@ -14,6 +14,7 @@ export function agentSpec(plan: Plan, node: NodePlan): Omit<ChildSpec, 'netnsFd'
     NODE_NAME: node.name,
     ERA: plan.era,
     IPTABLES_BACKEND: plan.iptables ?? '',
+    ...(plan.tproxyRelease && { TPROXY_RELEASE: plan.tproxyRelease }),
     DNS_CAPTURE: String(plan.dnsCapture),
     ...(hasIpv6(plan) ? { ENABLE_IPV6: 'true' } : {}),
     ZDS_SOCKET: zds,

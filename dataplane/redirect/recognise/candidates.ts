@@ -1,4 +1,5 @@
 import {
+  CHAIN_PREROUTING,
   HOST_PROBE_IPV4,
   HOST_PROBE_IPV6,
   INPOD_MARK,
@@ -59,16 +60,21 @@ function redirectPods(family: Family, interfaces: readonly string[]): readonly C
 /** Ingress mode had no rule for ztunnel's own connections before istio/istio#58577 (December 2025). */
 function withoutMark(rules: FamilyRules): FamilyRules {
   const isMark = ({ table, chain }: FamilyRules['rules'][number]): boolean =>
-    table === 'mangle' && (chain === 'ISTIO_PRERT' || chain === 'PREROUTING');
+    table === 'mangle' && chain === CHAIN_PREROUTING;
   return { ...rules, rules: rules.rules.filter((rule) => !isMark(rule)) };
 }
 
 function tproxyPods(family: Family): readonly Candidate[] {
   return both.flatMap((dnsCapture) => {
     const options: PodRulesOptions = { era: 'inpod-tproxy', dnsCapture };
+    const late = { ...options, tproxyRelease: '1.24' } as const;
+    const title = 'in-pod TPROXY';
     return [
-      pod(family, { ...options, tproxyRelease: '1.21' }, '1.21 – 1.23', 'in-pod TPROXY'),
-      pod(family, { ...options, tproxyRelease: '1.24' }, '1.24, TPROXY asked for', 'in-pod TPROXY'),
+      pod(family, { ...options, tproxyRelease: '1.21' }, '1.21 – 1.23', title),
+      ...both.map((isCaptured) => {
+        const asked = { ...late, bypassInbound: !isCaptured };
+        return pod(family, asked, '1.24, TPROXY asked for', title);
+      }),
     ];
   });
 }
