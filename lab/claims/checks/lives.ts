@@ -5,26 +5,16 @@ import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
 import { EvidenceMissing, settle, together } from '../finding.ts';
 import { HeldConnection } from '../held.ts';
+import { addressOf, statusFrom } from './ask.ts';
 import { packetsOf, ruleLines } from './rules-text.ts';
 
 const ECHO_PORT = 9000;
 const HTTP2_GOAWAY = 7;
 
-function addressOf(world: ClaimWorld, pod: string): string {
-  const found = world.lab.plan.pods.find(({ name }) => name === pod);
-  if (found === undefined) throw new EvidenceMissing(`a pod "${pod}"`);
-  return found.address;
-}
-
 async function appProcesses(world: ClaimWorld): Promise<string> {
   const { processes } = await world.lab.status();
   const apps = processes.filter(({ kind }) => kind === 'app-host' || kind === 'command');
   return apps.map(({ name, pid }) => `${name} ${pid}`).join(' ');
-}
-
-async function statusOf(world: ClaimWorld, to: string): Promise<string> {
-  const argv = ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '3'];
-  return (await world.run('client', [...argv, `http://${addressOf(world, to)}:8080/get`])).stdout;
 }
 
 const TRACK = ['-m', 'conntrack', '--ctstate', 'ESTABLISHED', '-j', 'ACCEPT'];
@@ -56,9 +46,9 @@ async function openAtEnrolment(
 export async function enrolsRunningPods(world: ClaimWorld): Promise<Finding> {
   const before = await appProcesses(world);
   await world.lab.enrol('guest');
-  const inside = await statusOf(world, 'guest');
+  const inside = await statusFrom(world, 'client', 'guest');
   await world.lab.leave('guest');
-  const outside = await statusOf(world, 'guest');
+  const outside = await statusFrom(world, 'client', 'guest');
   const measured: string[] = [];
   for (const side of ['server', 'client'] as const) {
     for (const isTracked of [false, true]) {

@@ -66,11 +66,6 @@ export function replyStaysInside(world: ClaimWorld): Finding {
   return settle(isSo, text, { frames: framesOf(last.sightings) });
 }
 
-/** UDP goes from pod to pod as it is. */
-export function udpIsFree(world: ClaimWorld): Finding {
-  return together(legs(world, 'udp', 'client -> far:9001'));
-}
-
 /** A destination outside the mesh is passed through with the client's own address. */
 export function passthroughKeepsSource(world: ClaimWorld): Finding {
   return together(

@@ -1,6 +1,7 @@
 import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
 import { EvidenceMissing, settle, together } from '../finding.ts';
+import { CURL, statusFrom } from './ask.ts';
 import { nftRulesAreTheEras, ruleLines, usesNft, withoutCounters } from './rules-text.ts';
 
 const GOLDEN_PORTS = [15001, 15006, 15008, 15053];
@@ -74,15 +75,6 @@ export async function rulesAreTheEras(world: ClaimWorld): Promise<Finding> {
     ? `${rules.length} lines of iptables-save, all of the era, in order`
     : `differs: ${faults.join('; ') || 'order or routes'}`;
   return settle(isSo, text, { evidence: rules });
-}
-
-const CURL = ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '1'];
-
-async function statusFrom(world: ClaimWorld, pod: string, to: string): Promise<string> {
-  const { address } = world.lab.plan.pods.find(({ name }) => name === to) ?? {};
-  if (address === undefined) throw new EvidenceMissing(`a pod "${to}"`);
-  const done = await world.run(pod, [...CURL, `http://${address}:8080/get`]);
-  return done.exitCode === 0 ? done.stdout : `curl exit ${done.exitCode}`;
 }
 
 async function without(

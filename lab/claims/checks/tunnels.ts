@@ -1,4 +1,4 @@
-import type { Connection } from '../../facts/facts.ts';
+import type { Connection, Sighting } from '../../facts/facts.ts';
 import { checkEncryptedBetween } from '../../judge/check-encryption.ts';
 import { checkLegs } from '../../judge/check-path.ts';
 import { checkIdentities, checkSecurity } from '../../judge/check-security.ts';
@@ -16,54 +16,52 @@ const FAR_IDENTITIES = {
 
 interface Encapsulated {
   readonly vni: number;
-  readonly interface: string;
-  readonly frames: number;
+  readonly sighting: Sighting;
+  readonly inside: number;
+  readonly bare: number;
   readonly firstFrame: number;
 }
 
-/** Connections that were seen inside Geneve, on every interface. */
-async function insideGeneve(world: ClaimWorld): Promise<readonly Encapsulated[]> {
-  const { conversations } = await world.dissection();
-  return conversations.flatMap(({ sightings }) =>
+/** Connections of which frames were inside Geneve, on every interface that shows it. */
+function insideGeneve(world: ClaimWorld): readonly Encapsulated[] {
+  return world.facts.connections.flatMap(({ sightings }) =>
     sightings.flatMap((sighting) =>
-      sighting.encapsulation
-        .filter(({ kind }) => kind === 'geneve')
-        .map(({ vni }) => ({
-          vni,
-          interface: sighting.interface,
-          frames: sighting.fromClient.frames + sighting.fromServer.frames,
-          firstFrame: sighting.firstFrame,
-        })),
+      [sighting.tunnel, sighting.replyTunnel].flatMap((tunnel) => {
+        const geneve = tunnel?.layers.find(({ kind }) => kind === 'geneve');
+        if (tunnel === undefined || geneve === undefined) return [];
+        const { frames: inside, bareFrames: bare, firstFrame } = tunnel;
+        return [{ vni: geneve.vni, sighting, inside, bare, firstFrame }];
+      }),
     ),
   );
 }
 
 const framesInGeneve = (seen: readonly Encapsulated[]) =>
-  seen.map(({ interface: name, firstFrame }) => ({
-    file: `interfaces/${name.replace('/', '--')}.pcapng`,
-    frames: [firstFrame],
-  }));
+  seen.map(({ sighting: { file }, firstFrame }) => ({ file, frames: [firstFrame] }));
 
 /** Same-node traffic by Geneve: packets of the encapsulation on any interface, HBONE beside it. */
-export async function sameNodeEncapsulation(world: ClaimWorld): Promise<Finding> {
-  const geneve = await insideGeneve(world);
+export function sameNodeEncapsulation(world: ClaimWorld): Finding {
+  const geneve = insideGeneve(world);
   const near = world.tunnel(world.path('near'));
   const far = world.tunnel(world.path('far'));
   if (far === undefined) throw new EvidenceMissing('HBONE between nodes (positive control)');
   const isSo = geneve.length > 0 && near === undefined;
+  const ids = new Set(geneve.map(({ sighting }) => sighting.client)).size;
   const text =
-    `${geneve.length} connections seen in Geneve; same node: ` +
+    `${ids} connections seen in Geneve; same node: ` +
     `${near === undefined ? 'no HBONE' : 'HBONE'}, other node: HBONE`;
   const evidence = geneve.map(
-    ({ vni, interface: name, frames }) => `VNI ${vni} on ${name}: ${frames} frames`,
+    ({ vni, sighting, inside, bare }) =>
+      `VNI ${vni} on ${sighting.netns}/${sighting.interface}: ${sighting.client} → ` +
+      `${sighting.server}, ${inside} of its client's frames inside, ${bare} bare`,
   );
   const frames = [...framesInGeneve(geneve), ...framesOf((near ?? far).sightings)];
   return settle(isSo, text, { evidence, frames });
 }
 
 /** Geneve carries a VNI a direction, as its headers were decoded. */
-export async function vniOfDirections(world: ClaimWorld): Promise<Finding> {
-  const geneve = await insideGeneve(world);
+export function vniOfDirections(world: ClaimWorld): Finding {
+  const geneve = insideGeneve(world);
   const vnis = [...new Set(geneve.map(({ vni }) => vni))].sort((a, b) => a - b);
   const text = `VNIs on the wire: ${vnis.join(' and ') || 'none'}`;
   return settle(vnis.join() === '1000,1001', text, { frames: framesInGeneve(geneve) });

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { outboundOfAlpha } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const path01: Claim = {
@@ -6,5 +7,6 @@ export const path01: Claim = {
   statement: 'Outbound in the alpha: pod, istioout, pistioout, 15001 of ztunnel',
   source: 'field notes',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['far'],
+  check: outboundOfAlpha,
 };

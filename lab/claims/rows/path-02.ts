@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { inboundOfAlpha } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const path02: Claim = {
@@ -6,5 +7,6 @@ export const path02: Claim = {
   statement: 'Inbound in the alpha: uplink, istioin, pistioin, 15008 or 15006 of ztunnel, app',
   source: 'field notes',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['far', 'plainIn'],
+  check: inboundOfAlpha,
 };

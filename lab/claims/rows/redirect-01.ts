@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { keepsVip } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect01: Claim = {
@@ -7,5 +8,6 @@ export const redirect01: Claim = {
     'Outbound TCP of a captured pod meets 15001 with its original destination, the VIP kept',
   source: 'facts, statement 1',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['far'],
+  check: keepsVip,
 };

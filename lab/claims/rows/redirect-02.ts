@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { nearSeesClient } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect02: Claim = {
@@ -6,5 +7,6 @@ export const redirect02: Claim = {
   statement: 'The server sees the address of the client pod, same node',
   source: 'facts, statement 2',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['near'],
+  check: nearSeesClient,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { farSeesClient } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect03: Claim = {
@@ -6,5 +7,6 @@ export const redirect03: Claim = {
   statement: 'The server sees the address of the client pod, other node',
   source: 'facts, statement 3',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['far'],
+  check: farSeesClient,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { passthroughKeepsSource } from '../checks/plain.ts';
 
 /** See `statement`. */
 export const redirect04: Claim = {
@@ -6,5 +7,6 @@ export const redirect04: Claim = {
   statement: 'A destination that is not captured is passed through with the source of the client',
   source: 'facts, statement 4',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['plainOut'],
+  check: passthroughKeepsSource,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { plainKeepsSource } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect05: Claim = {
@@ -6,5 +7,6 @@ export const redirect05: Claim = {
   statement: 'An uncaptured client reaches 15006 of a captured server, source kept',
   source: 'facts, statement 5',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['plainIn', 'plainNear'],
+  check: plainKeepsSource,
 };

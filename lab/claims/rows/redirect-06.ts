@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { nodeIsFree } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect06: Claim = {
@@ -6,5 +7,6 @@ export const redirect06: Claim = {
   statement: 'A process of the node reaches a captured pod without capture',
   source: 'facts, statement 6',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['probe'],
+  check: nodeIsFree,
 };

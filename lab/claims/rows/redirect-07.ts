@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { udpPassesBy } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect07: Claim = {
@@ -6,5 +7,6 @@ export const redirect07: Claim = {
   statement: 'UDP is never captured but for DNS',
   source: 'facts, statement 7',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['udp', 'far'],
+  check: udpPassesBy,
 };

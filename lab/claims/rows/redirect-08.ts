@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { selfStaysInside } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect08: Claim = {
@@ -6,5 +7,6 @@ export const redirect08: Claim = {
   statement: 'A pod reaches its own address without ztunnel',
   source: 'facts, statement 8',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['self', 'plainIn'],
+  check: selfStaysInside,
 };

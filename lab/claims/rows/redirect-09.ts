@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { onlyFirstSyn } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect09: Claim = {
@@ -6,5 +7,6 @@ export const redirect09: Claim = {
   statement: 'Only the first SYN of a captured connection is encapsulated',
   source: 'facts, statement 9',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['far', 'near', 'plainIn', 'plainOut'],
+  check: onlyFirstSyn,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { connmarkOfRedirect } from '../checks/node-rules.ts';
 
 /** See `statement`. */
 export const redirect10: Claim = {
@@ -6,5 +7,5 @@ export const redirect10: Claim = {
   statement: 'Connections of the redirect carry the connmark 0x210 on the node',
   source: 'facts, statement 10',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  check: connmarkOfRedirect,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { needsNoRpFilter } from '../checks/node-rules.ts';
 
 /** See `statement`. */
 export const redirect11: Claim = {
@@ -6,5 +7,6 @@ export const redirect11: Claim = {
   statement: 'rp_filter has to be 0 on the host and in the namespace of ztunnel',
   source: 'facts, statement 11',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  changesLab: true,
+  check: needsNoRpFilter,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { table101NeedsHostRoute } from '../checks/node-rules.ts';
 
 /** See `statement`. */
 export const redirect12: Claim = {
@@ -6,5 +7,6 @@ export const redirect12: Claim = {
   statement: 'Table 101 needs its host route because the outer packet inherits the mark',
   source: 'facts, statement 12',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  changesLab: true,
+  check: table101NeedsHostRoute,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { marksChooseTables } from '../checks/node-rules.ts';
 
 /** See `statement`. */
 export const redirect13: Claim = {
@@ -6,5 +7,5 @@ export const redirect13: Claim = {
   statement: 'fwmark rules: 0x200 main, 0x100 table 101, 0x40 table 102, others table 100 and main',
   source: 'facts, statement 13',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  check: marksChooseTables,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { tunnelsAreNodeLocal } from '../checks/node-rules.ts';
 
 /** See `statement`. */
 export const redirect14: Claim = {
@@ -6,5 +7,6 @@ export const redirect14: Claim = {
   statement: 'Two nodes can use the same tunnel addresses',
   source: 'facts, statement 14',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['far'],
+  check: tunnelsAreNodeLocal,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { fastPathIsSilent } from '../checks/node-level.ts';
 
 /** See `statement`. */
 export const redirect20: Claim = {
@@ -6,5 +7,6 @@ export const redirect20: Claim = {
   statement: 'A same-node HBONE pair never shows 15008 on a wire',
   source: 'facts, statement 20',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  requests: ['near', 'far'],
+  check: fastPathIsSilent,
 };
