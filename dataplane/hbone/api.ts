@@ -164,6 +164,8 @@ export interface HboneServerConnection extends Disposable {
   goaway(): void;
   /** Abrupt: GOAWAY(NO_ERROR), then every stream breaks and the socket closes. */
   close(): void;
+  /** As if the process had ended: every stream breaks and the socket closes, without a word. */
+  sever(): void;
 }
 
 /** `facts/ztunnel.md` §2.7. */

@@ -237,6 +237,13 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
     this.#closeWith(HTTP2_CODE.noError, undefined, new ChannelError('ECONNRESET'));
   }
 
+  /** As if the process had ended: no GOAWAY, no close_notify; every stream breaks. */
+  sever(): void {
+    if (this.isOver) return;
+    this.#finish(undefined, new ChannelError('ECONNRESET'));
+    this.sealed.destroy();
+  }
+
   [Symbol.dispose](): void {
     this.close();
   }

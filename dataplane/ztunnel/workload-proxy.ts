@@ -49,9 +49,13 @@ export class WorkloadProxy {
     this.#pool.renew();
   }
 
-  /** Cuts everything at once: the workload is gone. Idempotent. */
+  /**
+   * Cuts everything at once: the workload is gone, and peers of its tunnels are told nothing
+   * (istio/istio `architecture/ambient/ztunnel-cni-lifecycle.md`). Idempotent.
+   */
   stop(): void {
     this.#closeListeners();
+    for (const tunnel of this.#tunnels) tunnel.sever();
     this.#proxy.connections.cutAll(drained());
     this.#release();
   }

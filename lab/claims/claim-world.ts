@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CAPTURE_FILES } from '../capture/layout.ts';
 import { dissect, type Dissection } from '../facts/dissect/dissect.ts';
 import type { Connection, Path, RunFacts } from '../facts/facts.ts';
@@ -95,6 +95,12 @@ export class ClaimWorld {
       return [];
     });
     return dissectAll(directory, facts);
+  }
+
+  /** Where the packets of an interface (`netns/name`) are, in a recording of its own. */
+  fileOf(recording: string, place: string): string {
+    const directory = `${basename(this.#directory)}-${recording}`;
+    return join('..', directory, CAPTURE_FILES.interfaces, `${place.replace('/', '--')}.pcapng`);
   }
 
   async #dissect(): Promise<Dissection> {

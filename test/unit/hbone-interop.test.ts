@@ -401,6 +401,21 @@ t.test('graceful GOAWAY warns, takes what is under way, then names the last stre
   }),
 );
 
+t.test('sever() closes without GOAWAY, close() says it', (t) =>
+  withServer(async (server, appPort) => {
+    for (const how of ['sever', 'close'] as const) {
+      const peer = await dialRaw(server.port, CLIENT);
+      peer.greet(true);
+      peer.sendHeaders(1, connectTo(`127.0.0.1:${appPort}`));
+      await peer.expect((frame) => frame.type === FRAME_TYPE.headers);
+      server.connections.at(-1)![how]();
+      await peer.closed();
+      const goaways = peer.frames.filter(({ type }) => type === FRAME_TYPE.goaway);
+      t.equal(goaways.length, how === 'close' ? 1 : 0, how);
+    }
+  }),
+);
+
 t.test('close_notify and a cut are told apart', (t) =>
   withServer(async (server) => {
     const polite = await dialRaw(server.port, CLIENT);

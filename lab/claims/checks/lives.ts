@@ -108,7 +108,10 @@ export async function tornDownAtOnce(world: ClaimWorld): Promise<Finding> {
   const text = `the held connection ended: ${end}; ${goaways.length} GOAWAY among ${control} frames of the server`;
   return settle(isSo, text, {
     frames: [
-      { file: `${tunnel.best.interface}`.replace('/', '--'), frames: [tunnel.best.lastFrame] },
+      {
+        file: world.fileOf('delete', tunnel.best.interface),
+        frames: [tunnel.best.firstFrame, tunnel.best.lastFrame],
+      },
     ],
   });
 }

@@ -8,9 +8,5 @@ export const redirect38: Claim = {
   source: 'facts, statement 38',
   eras: IN_POD,
   changesLab: true,
-  expected: {
-    outcome: 'refuted',
-    because: 'it is torn down at once, but our ztunnel says GOAWAY(NO_ERROR) before it closes',
-  },
   check: tornDownAtOnce,
 };
