@@ -29,6 +29,8 @@ interface Probe {
 
 const KERNEL = 'a kernel that has it: the cloud and generic kernels of Debian 12/13 and Ubuntu do';
 
+/** Probes run beside each other; iptables-legacy has one lock for all. */
+const LOCK_WAIT_SECONDS = '10';
 const IPTABLES_IN_POD = ['inpod-tproxy', 'inpod-redirect'];
 /** Eras that set the host's probes aside with iptables and ipset. */
 const IPTABLES_ERAS = ['geneve', 'inpod-tproxy', 'inpod-redirect'];
@@ -144,7 +146,7 @@ function rule(
     neededFor,
     required,
     howToGet: `the package iptables, and ${KERNEL}`,
-    argv: ['iptables-restore', '--noflush'],
+    argv: ['iptables-restore', '--noflush', '-w', LOCK_WAIT_SECONDS],
     input: `*${table}\n${rules.join('\n')}\nCOMMIT\n`,
   };
 }
@@ -156,7 +158,7 @@ function backend(name: IptablesBackend): Probe {
     neededFor: `labs with iptables: ${name}`,
     required: [`iptables ${name}`],
     howToGet: `the package iptables of Debian or Ubuntu, and ${KERNEL}`,
-    argv: [`/usr/sbin/iptables-${name}-restore`, '--noflush'],
+    argv: [`/usr/sbin/iptables-${name}-restore`, '--noflush', '-w', LOCK_WAIT_SECONDS],
     input: '*nat\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n',
   };
 }

@@ -15,7 +15,7 @@ import { programEnv } from './program-env.ts';
 import type { StartLine, StartOrder } from './protocol.ts';
 
 const START_TIMEOUT_MS = 60_000;
-const END_TIMEOUT_MS = 10_000;
+const END_TIMEOUT_MS = 30_000;
 const LOG_TAIL_BYTES = 2_000;
 
 /** The supervisor's outermost process, as the one who started it sees it. */

@@ -190,7 +190,7 @@ t.test('ensureTunnel() leaves a right tunnel alone and replaces a wrong one', as
 t.test('removeTunnel() takes what is its own and nothing else', async (t) => {
   const kind = await chooseTunnelKind();
   const { a } = makePair(t);
-  if (hasRewrite) run(a, 'nft', 'add', 'table', 'netdev', 'geneve');
+  if (hasRewrite) run(a, 'nft', 'add', 'table', 'netdev', 'foreign');
   const before = run(a, 'nft', 'list', 'ruleset');
   await ensureTunnel(IN, kind, { netns: a });
   await ensureTunnel(OUT, kind, { netns: a });

@@ -18,6 +18,9 @@ printf '#!/bin/sh\nexec /sbin/modprobe -d /tmp/modules "$@"\n' > /tmp/bin/modpro
 chmod +x /tmp/bin/modprobe
 echo /tmp/bin/modprobe > /proc/sys/kernel/modprobe
 
+# Rings of io_uring, which newer libuv takes, break its page tables.
+echo 2 > /proc/sys/kernel/io_uring_disabled
+
 # Debian's user-mode kernel has no nf_tables families for iptables-nft.
 for family in iptables ip6tables; do
   for form in '' -save -restore; do

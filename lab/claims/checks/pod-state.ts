@@ -119,7 +119,7 @@ export async function applyTwice(world: ClaimWorld): Promise<Finding> {
   const raw = await world.run('client', [
     'sh',
     '-c',
-    `printf '${text}\\n' | iptables-restore --noflush`,
+    `printf '${text}\\n' | iptables-restore --noflush -w 10`,
   ]);
   const rules = async () => (await world.read('client', 'iptables-save')).replaceAll(/^#.*$/gm, '');
   const before = await rules();
