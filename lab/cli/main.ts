@@ -13,6 +13,7 @@ import { abortOnSignal, toleratePipes } from './interrupt.ts';
 import { addMutate } from './mutate.ts';
 import { addPlan } from './plan.ts';
 import { addProve } from './prove.ts';
+import { addRegress } from './regress.ts';
 import { addRules } from './rules.ts';
 import { addRun } from './run.ts';
 import { addStatus } from './status.ts';
@@ -34,6 +35,7 @@ const VERBS = [
   addClaims,
   addDiff,
   addMutate,
+  addRegress,
   addDoctor,
   addGc,
 ];

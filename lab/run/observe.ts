@@ -7,7 +7,8 @@ import { embedSecrets } from '../facts/embed-secrets.ts';
 import type { RunFacts } from '../facts/facts.ts';
 import type { RequestResult } from '../facts/request.ts';
 import { writeStory } from '../facts/story.ts';
-import { renderBaseline } from '../judge/baseline.ts';
+import { renderBaseline } from '../regress/baseline.ts';
+import { baselineOfRun } from '../regress/describe-run.ts';
 import type { Lab } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
 import { renewTunnels } from './renew-tunnels.ts';
@@ -25,6 +26,8 @@ export interface ObserveOptions {
   readonly directory: string;
   readonly snapLength?: number;
   readonly signal?: AbortSignal;
+  /** For how long nothing must have been written of legs before the recording ends; 60 unless given. */
+  readonly quietMs?: number;
 }
 
 /**
@@ -38,11 +41,11 @@ export async function observe(
   options: ObserveOptions,
   make: () => Promise<readonly RequestResult[]>,
 ): Promise<Observation> {
-  const { directory, signal } = options;
+  const { directory, signal, quietMs = 60 } = options;
   await renewTunnels(lab);
   signal?.throwIfAborted();
   await lab.startCapture(directory, { snapLength: options.snapLength });
-  const requests = await makeRecorded(lab, signal, make);
+  const requests = await makeRecorded(lab, { signal, quietMs }, make);
   await writeFile(join(directory, CAPTURE_FILES.plan), JSON.stringify(lab.plan, null, 2));
   const observation = await analyse(lab, directory, requests);
   signal?.throwIfAborted();
@@ -51,13 +54,13 @@ export async function observe(
 
 async function makeRecorded(
   lab: Lab,
-  signal: AbortSignal | undefined,
+  { signal, quietMs }: Pick<ObserveOptions, 'signal' | 'quietMs'> & { readonly quietMs: number },
   make: () => Promise<readonly RequestResult[]>,
 ): Promise<readonly RequestResult[]> {
   let requests: readonly RequestResult[];
   try {
     requests = await unlessAborted(make(), signal);
-    await settle(labPaths(lab.name).legs, { quietMs: 60, timeoutMs: 2_000 });
+    await settle(labPaths(lab.name).legs, { quietMs, timeoutMs: 2_000 });
   } catch (error) {
     // What went wrong first is what is told.
     await lab.stopCapture().catch(() => undefined);
@@ -91,6 +94,6 @@ async function analyse(
   await embedSecrets(directory, facts);
   await writeStory({ dir: directory, plan: lab.plan, facts });
   await writeFile(join(directory, CAPTURE_FILES.facts), JSON.stringify(facts, null, 2));
-  await writeFile(join(directory, CAPTURE_FILES.factsText), renderBaseline(facts));
+  await writeFile(join(directory, CAPTURE_FILES.factsText), renderBaseline(baselineOfRun(facts)));
   return { directory, requests, facts };
 }

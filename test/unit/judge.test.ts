@@ -12,7 +12,8 @@ import { embedSecrets } from '../../lab/facts/embed-secrets.ts';
 import type { Path, RunFacts } from '../../lab/facts/facts.ts';
 import { writeStory } from '../../lab/facts/story.ts';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
-import { renderBaseline } from '../../lab/judge/baseline.ts';
+import { renderBaseline } from '../../lab/regress/baseline.ts';
+import { baselineOfRun } from '../../lab/regress/describe-run.ts';
 import { proveMtls } from '../../lab/judge/prove-mtls.ts';
 import {
   exitCodeOf,
@@ -453,7 +454,7 @@ t.test('renderLadder() matches its golden texts', async (t) => {
 
 t.test('renderBaseline() keeps what two runs have in common', async (t) => {
   const { facts } = await load('two-nodes');
-  const text = renderBaseline(facts);
+  const text = renderBaseline(baselineOfRun(facts));
   await matchesGolden(t, 'baseline', text);
   for (const { request, legs } of facts.paths) {
     for (const random of [request.canary, request.startedNs, legs[0]?.from.address ?? '']) {
@@ -461,9 +462,9 @@ t.test('renderBaseline() keeps what two runs have in common', async (t) => {
     }
   }
   const later = JSON.parse(JSON.stringify(facts).replaceAll(/"1795\d{15}"/g, '"1800"')) as RunFacts;
-  t.equal(renderBaseline(later), text, 'other times, same text');
+  t.equal(renderBaseline(baselineOfRun(later)), text, 'other times, same text');
   const { facts: removed } = await load('redirect-removed');
-  t.not(renderBaseline(removed), text, 'another path, another text');
+  t.not(renderBaseline(baselineOfRun(removed)), text, 'another path, another text');
 });
 
 t.test('renderMermaid() draws each leg and its answer', async (t) => {

@@ -1,0 +1,204 @@
+import { readdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { basename, join, relative } from 'node:path';
+import type { Command } from 'commander';
+import { ERA_NAMES, type EraName } from '../../topologies/era.ts';
+import { loadTopology } from '../../topologies/load.ts';
+import { nearest } from '../../topologies/nearest.ts';
+import type { Topology } from '../../topologies/topology.ts';
+import { type Cell, cellsOf, findStray, removeStray } from '../regress/cells.ts';
+import {
+  type CellResult,
+  exitCodeOfRegress,
+  REGRESS_SCHEMA,
+  type RegressResult,
+} from '../regress/results.ts';
+import { runCell } from '../regress/run-cell.ts';
+import { runGrid } from '../regress/run-grid.ts';
+import { renderRegress } from '../report/regress.ts';
+import { renderRegressJunit } from '../report/regress-junit.ts';
+import { inRunDirectory, requireResults } from '../run/results.ts';
+import { type CommandContext, requireRoot } from './context.ts';
+import { CommandError } from './exit.ts';
+import type { Output } from './output.ts';
+import { defaultResultsRoot, defaultTopology, requireCapabilities } from './world.ts';
+
+export interface RegressOptions {
+  readonly era?: readonly string[];
+  readonly scenario?: string;
+  readonly update?: boolean;
+  readonly baselines: string;
+  readonly results: string;
+  readonly jobs: string;
+  readonly junit?: string;
+  readonly json?: boolean;
+}
+
+/** `regress`: facts of every scenario in every era against what they were. */
+export function addRegress(program: Command, context: CommandContext): void {
+  program
+    .command('regress')
+    .summary('hold the facts of all scenarios in all eras against baselines')
+    .description(
+      'Builds each topology in each era once, makes its requests, and compares what the packets say\n' +
+        '(legs, tunnels, identities, ports, marks, hops …) with the baseline in a text file. Times,\n' +
+        'ephemeral ports and counts of frames are not compared. Exit code 1 when anything differs, is\n' +
+        'new or has vanished, 3 when something could not run and nothing differs.',
+    )
+    .argument('[topologies...]', 'topology files; all of the project unless given')
+    .option('--era <era...>', `eras to build: ${ERA_NAMES.join(', ')}; all unless given`)
+    .option('--scenario <text>', 'compare only scenarios whose name has this text')
+    .option('--update', 'write the baselines instead of comparing')
+    .option('--baselines <directory>', 'where they are', defaultBaselines())
+    .option('--results <directory>', 'where captures of what differs go', defaultResultsRoot())
+    .option('--jobs <number>', 'labs at the same time', String(availableParallelism() + 1))
+    .option('--junit <file>', 'also a JUnit file')
+    .option('--json', 'the result as one JSON value on stdout')
+    .addHelpText(
+      'after',
+      '\nExample:\n  npm run lab -- regress\n' +
+        '  npm run lab -- regress topologies/two-nodes.yaml --era inpod-nft --update',
+    )
+    .action(async (files: readonly string[], options: RegressOptions) => {
+      requireRoot('regress');
+      await regress(files, options, context);
+    });
+}
+
+async function regress(
+  files: readonly string[],
+  options: RegressOptions,
+  context: CommandContext,
+): Promise<void> {
+  const output = context.output(options.json === true);
+  const jobs = jobsOf(options.jobs);
+  const eras = erasOf(options.era);
+  const named = files.length > 0 ? files : await allTopologies();
+  const topologies = named.map((file) => loadTopology(file));
+  requireDistinct(topologies);
+  const all = cellsOf({ topologies, eras, baselines: options.baselines });
+  const cells = chooseCells(all, options.scenario);
+  const isWhole = files.length === 0 && options.era === undefined && options.scenario === undefined;
+  await requireResults(options.results);
+  process.exitCode = await inRunDirectory(
+    options.results,
+    'regress',
+    new Date(),
+    async (directory) => {
+      const ran = await runGrid(cells, {
+        jobs,
+        signal: context.signal,
+        runCell: (cell, signal) => runCell(cell, cellOptions(cell, directory, options, signal)),
+        onCell: (cell) => output.note(progressLine(cell)),
+      });
+      const stray = isWhole ? await findStray(options.baselines, cells) : [];
+      const isUpdate = options.update === true;
+      if (isUpdate) await removeStray(stray);
+      const withoutScenarios = topologies
+        .filter(({ scenarios }) => scenarios.length === 0)
+        .map(({ file }) => basename(file));
+      const schema = REGRESS_SCHEMA;
+      const result = { schema, cells: ran, withoutScenarios, stray, isUpdate } as const;
+      await tell(result, directory, options, output);
+      return exitCodeOfRegress(result);
+    },
+  );
+}
+
+function cellOptions(
+  { name, era }: Cell,
+  directory: string,
+  { scenario, update }: RegressOptions,
+  signal: AbortSignal,
+) {
+  return {
+    directory: join(directory, `${name}.${era}`),
+    lab: `rg${process.pid}-${name.slice(0, 20)}-${era.replace('inpod-', '')}`,
+    isUpdate: update === true,
+    ...(scenario !== undefined && { only: scenario }),
+    requireCapabilities,
+    signal,
+  };
+}
+
+async function tell(
+  result: RegressResult,
+  directory: string,
+  { junit }: RegressOptions,
+  output: Output,
+): Promise<void> {
+  const xml = renderRegressJunit(result);
+  await writeFile(join(directory, 'regress.json'), JSON.stringify(result, null, 2));
+  await writeFile(join(directory, 'junit.xml'), xml);
+  if (junit !== undefined) await writeFile(junit, xml);
+  output.result({ ...result, directory }, () => {
+    const { color, width } = output;
+    const text = renderRegress(result, { color, width, from: process.cwd() });
+    return `${text}\nResults in ${relative(process.cwd(), directory) || '.'}`;
+  });
+}
+
+function progressLine({ topology, era, state, durationMs }: CellResult): string {
+  return `${String(durationMs).padStart(6)} ms  ${topology}, era ${era}: ${state}`;
+}
+
+function defaultBaselines(): string {
+  return join(defaultResultsRoot(), 'baselines');
+}
+
+/** The topologies shipped with the project. */
+async function allTopologies(): Promise<readonly string[]> {
+  const directory = join(defaultTopology(), '..');
+  const files = await readdir(directory);
+  return files
+    .filter((name) => /\.ya?ml$/.test(name))
+    .sort()
+    .map((name) => relative(process.cwd(), join(directory, name)));
+}
+
+/** @throws CommandError LAB_BAD_ERA */
+function erasOf(words: readonly string[] | undefined): readonly EraName[] {
+  return (words ?? ERA_NAMES).map((word) => {
+    const era = ERA_NAMES.find((each) => each === word);
+    if (era !== undefined) return era;
+    const near = nearest(word, ERA_NAMES);
+    const hint = near === undefined ? undefined : `Did you mean "${near}"?`;
+    const known = ERA_NAMES.join(', ');
+    throw new CommandError('LAB_BAD_ERA', `Cannot build era "${word}": want one of ${known}`, hint);
+  });
+}
+
+/** @throws CommandError LAB_BAD_CHOICE */
+function jobsOf(text: string): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new CommandError('LAB_BAD_CHOICE', `Cannot run "${text}" labs at a time: want 1 to 99`);
+}
+
+/** Two files of one name would have one baseline. */
+function requireDistinct(topologies: readonly Topology[]): void {
+  const names = topologies.map(({ file }) => basename(file).replace(/\.ya?ml$/, ''));
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw new CommandError(
+    'LAB_BAD_CHOICE',
+    `Cannot tell baselines of two topologies "${twice}" apart: give each file a name of its own`,
+  );
+}
+
+/** @throws CommandError LAB_NO_SCENARIO */
+function chooseCells(cells: readonly Cell[], text: string | undefined): readonly Cell[] {
+  if (cells.length === 0) {
+    throw new CommandError('LAB_NO_SCENARIO', 'Cannot compare: no topology has a scenario');
+  }
+  if (text === undefined) return cells;
+  const namesOf = ({ topology }: Cell) => topology.scenarios.map(({ name }) => name);
+  const chosen = cells.filter((cell) => namesOf(cell).some((name) => name.includes(text)));
+  if (chosen.length > 0) return chosen;
+  const near = nearest(text, cells.flatMap(namesOf));
+  const hint = near === undefined ? undefined : `Did you mean "${near}"?`;
+  throw new CommandError(
+    'LAB_NO_SCENARIO',
+    `Cannot find a scenario with "${text}" in its name`,
+    hint,
+  );
+}

@@ -1,0 +1,37 @@
+import { parseRequestTarget } from '../../topologies/request-target.ts';
+import type { Scenario } from '../../topologies/topology.ts';
+import type { RequestResult } from '../facts/request.ts';
+import type { Plan } from '../plan/plan.ts';
+import { runScenarios } from '../run/run-scenarios.ts';
+import type { Lab } from '../world/lab.ts';
+
+export interface MakeOptions {
+  /** Ask services of several replicas so often that each has answered. */
+  readonly isThorough: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Of three replicas each has answered once in so many requests, but for one time in a million. */
+const THOROUGH_REQUESTS = 40;
+
+/** Makes the requests of the scenarios in their order, as `run` does. */
+export async function makeRequests(
+  lab: Lab,
+  scenarios: readonly Scenario[],
+  { isThorough, signal }: MakeOptions,
+): Promise<readonly RequestResult[]> {
+  const results: RequestResult[] = [];
+  for (const scenario of scenarios) {
+    const count = isThorough && hasReplicas(lab.plan, scenario) ? THOROUGH_REQUESTS : 1;
+    const request = { ...scenario.request, count: scenario.request.count * count };
+    results.push(...(await runScenarios(lab, [{ ...scenario, request }], {}, signal)));
+  }
+  return results;
+}
+
+/** Whether chance decides who answers: asked for by name or node port, and some service has several. */
+function hasReplicas({ services }: Plan, { request }: Scenario): boolean {
+  const target = parseRequestTarget(request.to);
+  if (typeof target === 'string' || target.host.kind === 'pod') return false;
+  return services.some(({ endpoints }) => endpoints.length > 1);
+}
