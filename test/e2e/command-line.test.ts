@@ -238,8 +238,6 @@ t.test('a lab is used as a person uses it', async (t) => {
   // Labs that others left dead on this machine are none of ours, and gone after the first time.
   const { removed } = JSON.parse((await command(['gc', '--json'])).stdout);
   t.notOk(removed.includes(lab), 'a lab that went down in order leaves nothing for gc');
-  const quiet = await command(['gc']);
-  t.equal(`${quiet.stdout}${quiet.stderr}`, '', 'gc has nothing to say the second time');
 });
 
 t.test('capture takes over the stream of a tcpdump', async (t) => {

@@ -10,8 +10,10 @@ import {
   namespaceOf,
   namespacesInUse,
   readHostState,
-} from './support/host-state.ts';
-import { eventually } from './support/lab.ts';
+} from '../e2e/support/host-state.ts';
+import { eventually } from '../e2e/support/lab.ts';
+
+t.setTimeout(150_000);
 
 const TOPOLOGY = join(import.meta.dirname, '..', '..', 'topologies', 'two-nodes.yaml');
 const topology = loadTopology(TOPOLOGY);

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { connectLab } from '../../lab/world/client.ts';
 import { runProgram } from '../../lab/hosts/run.ts';
-import { command } from './support/command.ts';
-import { diffHostState, readHostState } from './support/host-state.ts';
-import { killDuringRun, type Phase, startRun, untilPhase } from './support/kill-run.ts';
-import { scratchDirectory } from './support/lab.ts';
+import { command } from '../e2e/support/command.ts';
+import { diffHostState, readHostState } from '../e2e/support/host-state.ts';
+import { killDuringRun, type Phase, startRun, untilPhase } from '../e2e/support/kill-run.ts';
+import { scratchDirectory } from '../e2e/support/lab.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const PROGRAMS = process.env['AMBIENT_LAB_PROGRAMS'] ?? join(ROOT, 'build', 'programs');
