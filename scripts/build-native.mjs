@@ -1,5 +1,6 @@
 // Compiles dataplane/kernel/native/*.c into build/kernel.node with gcc and the headers of
-// node-api-headers: no node-gyp, no download. Does nothing when no source is newer.
+// node-api-headers, and preload/batch_tap.c beside it: no node-gyp, no download. Does nothing when
+// no source is newer.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,31 +11,39 @@ const EXIT_CANNOT_RUN_HERE = 3;
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const SOURCES = join(ROOT, 'dataplane', 'kernel', 'native');
 const OUT = join(ROOT, 'build', 'kernel.node');
+const TAP_SOURCE = join(SOURCES, 'preload', 'batch_tap.c');
+const TAP_OUT = join(ROOT, 'build', 'batch-tap.so');
 
 const files = readdirSync(SOURCES).map((name) => join(SOURCES, name));
-if (process.argv.includes('--force') || isStale()) compile();
+if (process.argv.includes('--force') || isStale()) {
+  // The addon last: it is the one whose age is looked at.
+  compile(TAP_OUT, [TAP_SOURCE], []);
+  compile(OUT, files.filter((path) => path.endsWith('.c')).sort(), addonFlags());
+}
 
 function isStale() {
-  if (!existsSync(OUT)) return true;
+  if (!existsSync(OUT) || !existsSync(TAP_OUT)) return true;
   const builtMs = statSync(OUT).mtimeMs;
-  return [...files, SOURCES, fileURLToPath(import.meta.url)].some(
+  return [...files, SOURCES, TAP_SOURCE, fileURLToPath(import.meta.url)].some(
     (path) => statSync(path).mtimeMs > builtMs,
   );
 }
 
-function compile() {
-  mkdirSync(dirname(OUT), { recursive: true });
+function addonFlags() {
+  const flags = ['-fvisibility=hidden', '-pthread', '-I', headers()];
+  return files.some((path) => path.endsWith('/engine.c')) ? [...flags, '-DHAVE_ENGINE'] : flags;
+}
+
+function compile(out, units, flags) {
+  mkdirSync(dirname(out), { recursive: true });
   // A name of its own and a rename: processes that run keep the file they have mapped.
-  const fresh = `${OUT}.${process.pid}`;
-  const units = files.filter((path) => path.endsWith('.c')).sort();
+  const fresh = `${out}.${process.pid}`;
   const args = ['-O2', '-g1', '-std=gnu11', '-Wall', '-Wextra', '-Werror=implicit', '-shared'];
-  args.push('-fPIC', '-fvisibility=hidden', '-pthread', '-I', headers());
-  if (units.some((path) => path.endsWith('/engine.c'))) args.push('-DHAVE_ENGINE');
   try {
-    execFileSync('gcc', [...args, '-o', fresh, ...units], {
+    execFileSync('gcc', [...args, '-fPIC', ...flags, '-o', fresh, ...units], {
       stdio: ['ignore', 'inherit', 'inherit'],
     });
-    renameSync(fresh, OUT);
+    renameSync(fresh, out);
   } catch (error) {
     rmSync(fresh, { force: true });
     if (error.code === 'ENOENT') {

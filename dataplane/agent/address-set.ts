@@ -1,3 +1,5 @@
+import { addToIpset } from '../kernel/ipset.ts';
+import { NetlinkSocket } from '../kernel/netlink.ts';
 import type { AddressSet } from '../redirect/rule.ts';
 import { SavedRulesError } from '../redirect/errors.ts';
 import { tokenise } from '../redirect/tokenise.ts';
@@ -37,6 +39,7 @@ export async function upsertMembers(
   if (members.length === 0) return;
   const nft = asNftSet(set);
   if (nft !== undefined) return upsertNftMembers(place, nft, members);
+  if (addByNetlink(place, set, members)) return;
   await ipset(
     place,
     members.map(({ address, uid }) => `add ${set.name} ${address} comment "${uid}" -exist`),
@@ -97,6 +100,21 @@ export async function destroySet(place: RulesPlace, set: AddressSet): Promise<vo
   const nft = asNftSet(set);
   if (nft !== undefined) return destroyNftSet(place, nft);
   await ipset(place, [`destroy ${set.name}`]);
+}
+
+/** Whether the kernel took them; what is wrong with them if not, the program finds words for. */
+function addByNetlink(
+  { netns }: RulesPlace,
+  set: AddressSet,
+  members: readonly SetMember[],
+): boolean {
+  try {
+    using socket = new NetlinkSocket({ protocol: 'netfilter', ...(netns !== undefined && { netns }) });
+    socket.request(members.map(({ address, uid }) => addToIpset(set.name, address, uid)));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function ipset(place: RulesPlace, lines: readonly string[]): Promise<void> {

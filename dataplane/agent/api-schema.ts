@@ -34,6 +34,8 @@ const podRecord = z.strictObject({
   annotations: annotations.optional(),
 });
 
+const podRecords = z.array(podRecord).max(10_000);
+
 const ztunnelReport = z.strictObject({
   uid,
   netns: path,
@@ -66,6 +68,11 @@ export function parseLeaveRequest(body: unknown): LeaveRequest {
 /** @throws {AgentInputError} */
 export function parsePodRecord(body: unknown): PodRecord {
   return parse(podRecord, 'pod', body);
+}
+
+/** @throws {AgentInputError} */
+export function parsePodRecords(body: unknown): PodRecord[] {
+  return parse(podRecords, 'pods', body);
 }
 
 /** @throws {AgentInputError} */

@@ -7,6 +7,7 @@ import {
   parseEnrolRequest,
   parseLeaveRequest,
   parsePodRecord,
+  parsePodRecords,
   parseZtunnelReport,
 } from './api-schema.ts';
 import { AgentInputError } from './errors.ts';
@@ -14,7 +15,7 @@ import { toFailure } from './failures.ts';
 import type { Agent } from './agent.ts';
 import { PodRecords } from './pod-records.ts';
 
-const MAX_BODY_BYTES = 1024 * 1024;
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 type Handler = (body: unknown) => Promise<unknown>;
 
@@ -74,6 +75,7 @@ function handlersOf(agent: Agent, records: PodRecords): ReadonlyMap<string, Hand
     ['POST /ztunnel', async (body) => agent.ztunnel?.(parseZtunnelReport(body))],
     ['POST /reconcile', async () => agent.reconcile()],
     ['POST /announce', async (body) => records.set(parsePodRecord(body))],
+    ['POST /announce-all', async (body) => parsePodRecords(body).forEach((pod) => records.set(pod))],
     [
       'POST /cmdadd',
       async (body) => {

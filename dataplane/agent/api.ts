@@ -5,6 +5,7 @@
  * |---|---|---|
  * | `POST /cmdadd` | {@link CmdAdd} | 200 when the pod is enrolled or is none of the mesh's |
  * | `POST /announce` | {@link PodRecord} | 200; what the API server knows of a pod, read by /cmdadd |
+ * | `POST /announce-all` | {@link PodRecord}[] | 200; the same of many pods |
  * | `POST /enrol` | {@link EnrolRequest} | 200 {@link PodStatus} when rules are in and ztunnel acked |
  * | `POST /leave` | {@link LeaveRequest} | 200 when ztunnel let go and rules are out |
  * | `POST /ztunnel` | {@link ZtunnelReport} | 200; era geneve: a ztunnel pod of this node came, went, changed |

@@ -1,5 +1,6 @@
 import type { Family } from '../redirect/rule.ts';
 import type { NftPrints } from './nft-prints.ts';
+import type { RuleClones } from './rule-clones.ts';
 import type { RulesPlace } from './rules-in-netns.ts';
 
 /** Moments of a change, told in this order (those that happen) for logs and tests. */
@@ -19,6 +20,8 @@ export interface ApplyOptions extends RulesPlace {
   readonly observe?: (step: ApplyStep, family: Family | 'inet') => void | Promise<void>;
   /** How nft prints rule sets, for those who apply many. */
   readonly prints?: NftPrints;
+  /** Rule sets that netns without any rules get without a process, for those who apply many. */
+  readonly clones?: RuleClones;
 }
 
 /** `applied`: nothing of ours was there; `repaired`: something of ours was there, and wrong. */

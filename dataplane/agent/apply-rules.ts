@@ -19,15 +19,25 @@ import { readRules, restoreRules } from './rules-in-netns.ts';
  * @throws {RulesMismatchError} {@link RoutingMismatchError} when the kernel has something else then
  */
 export async function applyRules(rules: RuleSet, options: ApplyOptions): Promise<ApplyResult> {
-  const results: ApplyResult[] = [];
-  if (rules.nft !== undefined) results.push(await applyNft(rules.nft, options));
-  for (const family of rules.families) results.push(await applyFamily(family, options));
-  if (await dropLeftovers(rules, options)) results.push('repaired');
+  const isCloned = (await options.clones?.clone(rules, options)) === true;
+  const results = isCloned ? ['applied'] : await applyByPrograms(rules, options);
+  if (isCloned) {
+    const families = rules.nft === undefined ? rules.families.map((one) => one.family) : ['inet'];
+    for (const family of families) await options.observe?.('applied', family as Family | 'inet');
+  }
   const isRouted = ensureRouting(options.netns, rules.routing);
   if (isRouted) await options.observe?.('routing-added', 'ipv4');
   if (results.includes('repaired')) return 'repaired';
   if (results.includes('applied')) return 'applied';
   return isRouted ? 'repaired' : 'unchanged';
+}
+
+async function applyByPrograms(rules: RuleSet, options: ApplyOptions): Promise<ApplyResult[]> {
+  const results: ApplyResult[] = [];
+  if (rules.nft !== undefined) results.push(await applyNft(rules.nft, options));
+  for (const family of rules.families) results.push(await applyFamily(family, options));
+  if (await dropLeftovers(rules, options)) results.push('repaired');
+  return results;
 }
 
 /**

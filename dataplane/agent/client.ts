@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { Agent as Connections, request } from 'node:http';
 import type {
   AgentStatus,
   ApiError,
@@ -34,6 +34,7 @@ export interface AgentCallOptions {
 export interface AgentClient {
   cmdAdd(event: CmdAdd, options?: AgentCallOptions): Promise<void>;
   announce(pod: PodRecord, options?: AgentCallOptions): Promise<void>;
+  announceAll(pods: readonly PodRecord[], options?: AgentCallOptions): Promise<void>;
   enrol(pod: EnrolRequest, options?: AgentCallOptions): Promise<PodStatus>;
   leave(pod: LeaveRequest, options?: AgentCallOptions): Promise<void>;
   ztunnel(pod: ZtunnelReport, options?: AgentCallOptions): Promise<void>;
@@ -42,17 +43,28 @@ export interface AgentClient {
   status(options?: AgentCallOptions): Promise<AgentStatus>;
 }
 
+export interface AgentClientOptions {
+  /** Requests take turns on connections that stay, for somebody with many. */
+  readonly keepAlive?: boolean;
+}
+
 /**
- * Speaks to the agent behind `socketPath`, one connection a request.
+ * Speaks to the agent behind `socketPath`, one connection a request unless told otherwise.
  * Its calls reject with {@link AgentRequestError} when the agent refuses, and with the error of the
  * socket (ENOENT, ECONNREFUSED) when there is no agent.
  */
-export function agentClient(socketPath: string): AgentClient {
+export function agentClient(
+  socketPath: string,
+  { keepAlive = false }: AgentClientOptions = {},
+): AgentClient {
+  const connections = keepAlive ? new Connections({ keepAlive }) : undefined;
+  const place = { socketPath, agent: connections ?? (false as const) };
   const call = <T>(path: string, body: unknown, options?: AgentCallOptions): Promise<T> =>
-    exchange<T>(socketPath, path, body, options?.signal);
+    exchange<T>(place, path, body, options?.signal);
   return {
     cmdAdd: async (event, options) => void (await call('/cmdadd', event, options)),
     announce: async (pod, options) => void (await call('/announce', pod, options)),
+    announceAll: async (pods, options) => void (await call('/announce-all', pods, options)),
     enrol: (pod, options) => call('/enrol', pod, options),
     leave: async (pod, options) => void (await call('/leave', pod, options)),
     ztunnel: async (pod, options) => void (await call('/ztunnel', pod, options)),
@@ -62,8 +74,13 @@ export function agentClient(socketPath: string): AgentClient {
   };
 }
 
+interface Place {
+  readonly socketPath: string;
+  readonly agent: Connections | false;
+}
+
 function exchange<T>(
-  socketPath: string,
+  place: Place,
   path: string,
   body: unknown,
   signal: AbortSignal | undefined,
@@ -71,10 +88,9 @@ function exchange<T>(
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const outgoing = request({
-      socketPath,
+      ...place,
       path,
       method: text === undefined ? 'GET' : 'POST',
-      agent: false,
       headers: text === undefined ? {} : { 'content-type': 'application/json' },
       ...(signal === undefined ? {} : { signal }),
     });

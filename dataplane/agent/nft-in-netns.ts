@@ -11,7 +11,8 @@ import type { RulesPlace } from './rules-in-netns.ts';
  */
 export async function listNft(place: RulesPlace): Promise<NftListing> {
   const program = (place.programs ?? DEFAULT_PROGRAMS).nft;
-  return parseNft(await runProgram([program, '-y', 'list', 'ruleset'], place));
+  const { netns, signal } = place;
+  return parseNft(await runProgram([program, '-y', 'list', 'ruleset'], { netns, signal }));
 }
 
 /**

@@ -14,6 +14,7 @@ import type { Journal } from './journal.ts';
 import { NftPrints } from './nft-prints.ts';
 import { rulesOfAnnotations } from './pod-annotations.ts';
 import type { Programs } from './programs.ts';
+import { RuleClones } from './rule-clones.ts';
 import { Slots, Turns } from './turns.ts';
 import type { SnapshotSource } from './zds-server.ts';
 import { ZdsServer } from './zds-server.ts';
@@ -53,6 +54,7 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
   readonly #turns = new Turns();
   readonly #slots = new Slots(PODS_AT_ONCE);
   readonly #prints = new NftPrints();
+  readonly #clones = new RuleClones(applyRules);
   #zds: ZdsServer | undefined;
 
   private constructor(options: NodeAgentOptions) {
@@ -248,6 +250,7 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
         programs: this.#options.programs,
         guardrails: true,
         prints: this.#prints,
+        clones: this.#clones,
         observe: (step, family) => this.#logStep(pod, step, family),
       }),
     );

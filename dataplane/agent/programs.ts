@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { splitTapped, TAP_FD, tapEnvironment } from '../kernel/batch-tap.ts';
 import { withNetns } from '../kernel/netns.ts';
 import type { IptablesBackend } from '../redirect/era.ts';
 import { ProgramError } from './errors.ts';
@@ -41,6 +42,8 @@ export interface RunOptions {
   readonly netns?: number | undefined;
   readonly input?: string;
   readonly signal?: AbortSignal | undefined;
+  /** Told of each batch that the program sends to nf_tables; of none where that cannot be seen. */
+  readonly tap?: ((batch: Buffer) => void) | undefined;
 }
 
 const TIMEOUT_MS = 20_000;
@@ -56,22 +59,28 @@ export async function runProgram(
 ): Promise<string> {
   const [file, ...args] = argv;
   options.signal?.throwIfAborted();
-  const start = () => spawn(file, args, { stdio: 'pipe', timeout: TIMEOUT_MS });
+  const env = options.tap === undefined ? undefined : tapEnvironment(process.env);
+  const stdio: ('pipe' | 'ignore')[] = ['pipe', 'pipe', 'pipe'];
+  if (env !== undefined) stdio.push('pipe');
+  const start = () => spawn(file, args, { stdio, timeout: TIMEOUT_MS, ...(env && { env }) });
   const child = options.netns === undefined ? start() : withNetns(options.netns, start);
-  const stdout = collect(child.stdout, () => child.kill('SIGKILL'));
-  const stderr = collect(child.stderr, () => child.kill('SIGKILL'));
+  const kill = (): void => void child.kill('SIGKILL');
+  const stdout = collect(child.stdout!, kill);
+  const stderr = collect(child.stderr!, kill);
+  const tapped = env && collect(child.stdio[TAP_FD] as NodeJS.ReadableStream, kill);
   // A program that ends before it has read everything says so by its status.
-  child.stdin.on('error', () => {});
-  child.stdin.end(options.input ?? '');
+  child.stdin!.on('error', () => {});
+  child.stdin!.end(options.input ?? '');
   const exitCode = await new Promise<number | null>((resolve, reject) => {
     child.on('error', (error) => reject(new ProgramError(argv, null, '', error)));
     child.on('close', resolve);
   });
-  if (exitCode === 0) return stdout();
-  throw new ProgramError(argv, exitCode, stderr());
+  if (exitCode !== 0) throw new ProgramError(argv, exitCode, stderr().toString('utf8'));
+  if (tapped) splitTapped(tapped()).forEach((batch) => options.tap?.(batch));
+  return stdout().toString('utf8');
 }
 
-function collect(stream: NodeJS.ReadableStream, onFlood: () => void): () => string {
+function collect(stream: NodeJS.ReadableStream, onFlood: () => void): () => Buffer {
   const parts: Buffer[] = [];
   let bytes = 0;
   stream.on('data', (part: Buffer) => {
@@ -79,5 +88,5 @@ function collect(stream: NodeJS.ReadableStream, onFlood: () => void): () => stri
     if (bytes > MAX_OUTPUT_BYTES) onFlood();
     else parts.push(part);
   });
-  return () => Buffer.concat(parts).toString('utf8');
+  return () => Buffer.concat(parts);
 }

@@ -10,6 +10,8 @@ export interface RulesPlace {
   readonly netns?: number | undefined;
   readonly programs?: Programs | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told of each change as nf_tables got it, where that can be seen. */
+  readonly tap?: ((batch: Buffer) => void) | undefined;
 }
 
 /** Seconds that legacy iptables waits for /run/xtables.lock; the nft backend has no lock. */
@@ -23,7 +25,8 @@ const LOCK_WAIT_SECONDS = '5';
 export async function readRules(place: RulesPlace, family: Family): Promise<SavedRules> {
   const programs = place.programs ?? DEFAULT_PROGRAMS;
   const save = family === 'ipv4' ? programs.iptablesSave : programs.ip6tablesSave;
-  return parseSave(await runProgram([save], place));
+  const { netns, signal } = place;
+  return parseSave(await runProgram([save], { netns, signal }));
 }
 
 /**

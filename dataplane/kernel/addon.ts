@@ -90,17 +90,17 @@ export interface NativeAddon {
   hasReceiveMark(): boolean;
 }
 
+/** `AMBIENT_KERNEL_ADDON`, else `build/kernel.node` in a directory above this module. */
+export const nativePath = process.env['AMBIENT_KERNEL_ADDON'] ?? findBuilt(import.meta.url);
+
 /**
  * The addon, loaded once when this module is first imported. The libuv pool is started first: it is
  * made lazily by the thread that needs it, and inside a foreign netns would stay there for good.
- *
- * Path: `AMBIENT_KERNEL_ADDON`, else `build/kernel.node` in a directory above this module.
  */
-export const native: NativeAddon = load();
+export const native: NativeAddon = load(nativePath);
 
-function load(): NativeAddon {
+function load(path: string): NativeAddon {
   stat('/', () => undefined);
-  const path = process.env['AMBIENT_KERNEL_ADDON'] ?? findBuilt(import.meta.url);
   try {
     return createRequire(import.meta.url)(path) as NativeAddon;
   } catch (cause) {

@@ -18,7 +18,7 @@ import { hasProtocols, isZtunnelReady, ztunnelSpec } from './ztunnel-process.ts'
 const START_TIMEOUT_MS = 15_000;
 const LOAD_TIMEOUT_MS = 5_000;
 /** Of one node; a kubelet starts pods side by side too. */
-const ENROLMENTS_AT_ONCE = 4;
+const ENROLMENTS_AT_ONCE = 16;
 /** Of /64, in base64 as Go writes bytes. */
 const IPV6_MASK = Buffer.alloc(16).fill(0xff, 0, 8).toString('base64');
 
@@ -71,12 +71,12 @@ export class Mesh {
    */
   async enrolAtStart(node: NodePlan): Promise<void> {
     if (this.#isNodeLevel) await this.#tellReady(node);
-    const agent = await this.#agentReady(node);
+    await this.#agentReady(node);
+    const agent = agentClient(nodeSockets(node.name).plugin, { keepAlive: true });
     const pods = this.#options.plan.pods.filter((pod) => pod.node === node.name);
-    await eachLimited(pods, ENROLMENTS_AT_ONCE, async (pod) => {
-      await agent.announce(recordOf(pod, pod.enrolled));
-      if (pod.enrolled) await agent.cmdAdd(cmdAddOf(pod));
-    });
+    await agent.announceAll(pods.map((pod) => recordOf(pod, pod.enrolled)));
+    const enrolled = pods.filter((pod) => pod.enrolled);
+    await eachLimited(enrolled, ENROLMENTS_AT_ONCE, (pod) => agent.cmdAdd(cmdAddOf(pod)));
     await this.#ztunnelReady(node);
   }
 
