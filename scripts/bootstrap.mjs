@@ -44,6 +44,8 @@ const PROGRAMS = {
   dig: ['bind9-dnsutils', 'questions to the DNS proxy in tests'],
   openssl: ['openssl', 'foreign certificates in tests'],
   python3: ['python3-minimal', 'a foreign program as a workload'],
+  mn: ['mininet', 'the builder of networks that building a lab is measured against'],
+  brctl: ['bridge-utils', 'the Linux bridge of Mininet'],
 };
 /** What some tests want and can do without: they are skipped, and say so, where it cannot be had. */
 const WELCOME = {
@@ -94,6 +96,10 @@ const JOBS = {
   'bench:path': {
     programs: [...LAB_PROGRAMS, 'haproxy', 'openssl'],
     run: (args) => become(process.execPath, ['--import=tsx', 'scripts/bench-path.ts', ...args]),
+  },
+  'bench:build': {
+    programs: [...LAB_PROGRAMS, 'mn', 'brctl', 'python3'],
+    run: (args) => become(process.execPath, ['--import=tsx', 'scripts/bench-build.ts', ...args]),
   },
   demo: {
     programs: LAB_PROGRAMS,
