@@ -4,19 +4,23 @@ import type { Command } from 'commander';
 import { nearest } from '../../topologies/nearest.ts';
 import { ERA_NAMES } from '../../topologies/era.ts';
 import { openJournal } from '../mutate/journal.ts';
-import { listMutations, MUTABLE_ERAS } from '../mutate/list-mutations.ts';
+import { listMutations } from '../mutate/list-mutations.ts';
+import { mutateInLabs } from '../mutate/mutate-in-labs.ts';
 import type { Mutation } from '../mutate/mutation.ts';
-import { probesOf } from '../mutate/probes.ts';
-import { type MutationResult, readBaseline, runMutations } from '../mutate/run-mutations.ts';
+import type { MutationResult } from '../mutate/run-mutations.ts';
 import type { Plan } from '../plan/plan.ts';
 import { renderMutations } from '../report/mutations.ts';
 import { requireResults } from '../run/results.ts';
 import { createLab } from '../world/client.ts';
+import type { Lab } from '../world/lab.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
 import { followBuild } from './progress.ts';
 import { defaultResultsRoot, planFromFile, requireCapabilities } from './world.ts';
+
+/** Fewer mutations are done in another lab no sooner than that lab is built. */
+const WORTH_A_LAB = 4;
 
 interface MutateOptions {
   readonly lab?: string;
@@ -24,6 +28,7 @@ interface MutateOptions {
   readonly quick?: boolean;
   readonly list?: boolean;
   readonly fresh?: boolean;
+  readonly jobs: number;
   readonly results: string;
   readonly json?: boolean;
 }
@@ -34,29 +39,31 @@ export function addMutate(program: Command, context: CommandContext): void {
     .command('mutate')
     .summary('take away each rule in turn and see what breaks')
     .description(
-      'Builds a lab of its own, removes or alters each rule, policy rule, route, set and kernel\n' +
-        'setting of the era in every place where it stands, makes requests of every kind, and puts\n' +
-        'it back. Prints what each protects. Goes on where an interrupted run of the same kind ended.\n' +
+      'Builds labs of its own, removes or alters each rule, policy rule, route, address, tunnel and\n' +
+        'kernel setting of the era where it stands (in era geneve node by node), makes requests of\n' +
+        'every kind, and puts it back. Prints what each protects. What seems broken is tried again\n' +
+        'with more time. Goes on where an interrupted run of the same kind ended.\n' +
         'Exit code 1 when --only names one mutation and it breaks nothing.',
     )
-    .argument('[era]', MUTABLE_ERAS.join(' or '), 'inpod-redirect')
+    .argument('[era]', `one of ${ERA_NAMES.join(', ')}`, 'inpod-redirect')
     .option('--only <text>', 'only mutations whose id has this text')
     .option('--quick', 'only remove; leave no condition out, turn no setting round')
     .option('--list', 'print the mutations, try none')
     .option('--fresh', 'begin anew, whatever an interrupted run has left')
-    .option('--lab <name>', 'name of the lab', 'mutate')
+    .option('--jobs <number>', 'labs at once', readJobs, 3)
+    .option('--lab <name>', 'name of the first lab; the others get a number', 'mutate')
     .option('--results <directory>', 'where the results go', defaultResultsRoot())
     .option('--json', 'one JSON value on stdout')
     .addHelpText(
       'after',
       '\nExample:\n  npm run lab -- mutate inpod-redirect --only "ip rule"\n' +
-        '  npm run lab -- mutate inpod-tproxy --quick',
+        '  npm run lab -- mutate geneve --quick',
     )
     .action(async (era: string, options: MutateOptions) => {
       requireRoot('mutate');
       requireEra(era);
       const output = context.output(options.json === true);
-      const plan = planFromFile(mutationTopology(), { era, lab: options.lab });
+      const plan = planOf(era, options, 1);
       await requireCapabilities(plan);
       await requireResults(options.results);
       await mutate(plan, options, output, context.signal);
@@ -64,17 +71,27 @@ export function addMutate(program: Command, context: CommandContext): void {
 }
 
 function requireEra(era: string): void {
-  if ((MUTABLE_ERAS as readonly string[]).includes(era)) return;
-  if ((ERA_NAMES as readonly string[]).includes(era)) {
-    throw new CommandError(
-      'LAB_CANNOT_RUN',
-      `Cannot mutate era "${era}": rules are taken away in ${MUTABLE_ERAS.join(' and ')} only so far`,
-    );
-  }
+  if ((ERA_NAMES as readonly string[]).includes(era)) return;
   const guess = nearest(era, ERA_NAMES);
   const hint = guess === undefined ? '' : `, did you mean "${guess}"?`;
-  const known = MUTABLE_ERAS.join(', ');
+  const known = ERA_NAMES.join(', ');
   throw new CommandError('LAB_BAD_ERA', `Cannot mutate era "${era}": one of ${known}${hint}`);
+}
+
+const MOST_JOBS = 16;
+
+function readJobs(text: string): number {
+  const jobs = Number(text);
+  if (Number.isInteger(jobs) && jobs >= 1 && jobs <= MOST_JOBS) return jobs;
+  throw new CommandError(
+    'LAB_BAD_CHOICE',
+    `Cannot use "${text}" labs at once: a whole number from 1 to ${MOST_JOBS} is wished`,
+  );
+}
+
+function planOf(era: string, { lab = 'mutate' }: MutateOptions, number: number): Plan {
+  const name = number === 1 ? lab : `${lab}-${number}`;
+  return planFromFile(mutationTopology(), { era, lab: name });
 }
 
 function mutationTopology(): string {
@@ -89,33 +106,28 @@ async function mutate(
   output: Output,
   signal: AbortSignal,
 ): Promise<void> {
-  await using lab = await followBuild(output, (onProgress) =>
+  await using first = await followBuild(output, (onProgress) =>
     createLab(plan, { onProgress, signal }),
   );
-  const { mutations: all, states } = await listMutations(lab);
+  const { mutations: all } = await listMutations(first);
   const mutations = choose(all, options);
-  if (options.list === true) {
-    const listed = mutations.map(({ id, kind, where, text, change, why, places }) => {
-      return { id, kind, where, text, change, why, places };
-    });
-    output.result(listed, () => listed.map(({ id }) => id).join('\n'));
-    return;
-  }
+  if (options.list === true) return showList(mutations, output);
   const key = JSON.stringify([plan.era, all.map(({ id }) => id)]);
   const base = join(options.results, `mutate-${plan.era}`);
   const journal = await openJournal(`${base}.journal`, key, options.fresh === true);
   const known = new Map(journal.done.map((result) => [result.id, result]));
-  const left = mutations.filter(({ id }) => !known.has(id));
+  const left = mutations.filter(({ id }) => !known.has(id)).map(({ id }) => id);
   if (known.size > 0) {
     output.note(`Going on: ${mutations.length - left.length} of ${mutations.length} are known`);
   }
-  const probes = probesOf(plan);
-  const baseline = await readBaseline(lab, probes);
-  const found = await runMutations(lab, left, baseline, {
-    ...{ probes, states, signal },
-    onResult: async (result, index) => {
+  await using others = await buildOthers(plan.era, options, left.length, signal);
+  let done = 0;
+  const { baseline, results: found } = await mutateInLabs([first, ...others.labs], left, {
+    signal,
+    onResult: async (result) => {
       await journal.add(result);
-      output.note(progressLine(result, index + 1, left.length));
+      done += 1;
+      output.note(progressLine(result, done, left.length));
     },
   });
   for (const result of found) known.set(result.id, result);
@@ -126,6 +138,42 @@ async function mutate(
   );
   const isIdle = results.length === 1 && results[0]?.breaks.length === 0;
   process.exitCode = options.only !== undefined && isIdle ? EXIT.failed : EXIT.held;
+}
+
+interface OtherLabs extends AsyncDisposable {
+  readonly labs: readonly Lab[];
+}
+
+/** As many more labs as are worth their building. */
+async function buildOthers(
+  era: string,
+  options: MutateOptions,
+  mutations: number,
+  signal: AbortSignal,
+): Promise<OtherLabs> {
+  const count = Math.min(options.jobs, Math.ceil(mutations / WORTH_A_LAB)) - 1;
+  const numbers = Array.from({ length: Math.max(0, count) }, (_, index) => index + 2);
+  const built = await Promise.allSettled(
+    numbers.map((number) => createLab(planOf(era, options, number), { signal })),
+  );
+  const labs = built.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const others: OtherLabs = {
+    labs,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(labs.map((lab) => lab[Symbol.asyncDispose]()));
+    },
+  };
+  const failed = built.find((each) => each.status === 'rejected');
+  if (failed === undefined) return others;
+  await others[Symbol.asyncDispose]();
+  throw failed.reason;
+}
+
+function showList(mutations: readonly Mutation[], output: Output): void {
+  const listed = mutations.map(({ id, kind, where, text, change, why, places }) => {
+    return { id, kind, where, text, change, why, places };
+  });
+  output.result(listed, () => listed.map(({ id }) => id).join('\n'));
 }
 
 function choose(all: readonly Mutation[], options: MutateOptions): readonly Mutation[] {

@@ -1,13 +1,17 @@
 import type { Lab } from '../world/lab.ts';
 
+/** What is taken away or changed: `whole` is everything of one sort at once. */
+export type MutationKind =
+  'rule' | 'policy-rule' | 'route' | 'address-set' | 'link' | 'sysctl' | 'whole';
+
 /** One thing that is taken away or changed, everywhere it stands. */
 export interface Mutation {
   /** Stable from run to run: what is changed, and how. */
   readonly id: string;
-  readonly kind: 'rule' | 'policy-rule' | 'route' | 'address-set' | 'sysctl';
+  readonly kind: MutationKind;
   /** `removed`, `without ! -d 127.0.0.1/32`, `behind the main table`, `= 1`. */
   readonly change: string;
-  /** `nat ISTIO_OUTPUT`, `ip rule`, `sysctl of pods`. */
+  /** `nat ISTIO_OUTPUT`, `ip rule`, `sysctl`. */
   readonly where: string;
   /** The rule, route or key. */
   readonly text: string;

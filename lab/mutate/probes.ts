@@ -22,6 +22,11 @@ export interface ProbeResult {
   readonly source?: string;
   /** Ends of ztunnels that carried it, in order; empty: none did. */
   readonly way: readonly string[];
+  /** Where ztunnel was asked to go, when it was. */
+  readonly wanted?: string;
+  /** Era geneve: what of it crossed a tunnel towards a ztunnel, `the SYN alone`. */
+  readonly tunnel?: string;
+  readonly durationMs: number;
 }
 
 const POD_NAME = '10-244-1-1.demo.pod.cluster.local';
@@ -59,9 +64,9 @@ export function probesOf(plan: Plan): readonly Probe[] {
     http('egress', 'pod to an address outside', 'client', 'http://outside:8080/get'),
     http(
       'node-port',
-      'forwarded traffic to the same pod',
+      'from outside by a node port',
       'outside',
-      'http://node:node2:30080/get',
+      `http://node:${nodePortOf(plan)}:30080/get`,
     ),
     http('ingress-plain', 'plain text to an ingress pod', 'legacy', 'http://pod:ingress:8080/get'),
     http('ingress-hbone', 'HBONE to an ingress pod', 'client', 'http://pod:ingress:8080/get'),
@@ -87,6 +92,14 @@ export function probesOf(plan: Plan): readonly Probe[] {
   ];
 }
 
+/**
+ * In era geneve the pod's own node cannot serve its node port: kube-proxy hides the client behind the
+ * address of the tunnel that the route leads into, and answers to that address end on the node.
+ */
+function nodePortOf(plan: Plan): string {
+  return plan.era === 'geneve' ? 'node1' : 'node2';
+}
+
 /** A name only the cluster's DNS knows (Kubernetes DNS specification 1.1.0, §2.3.1 of pods). */
 function podName(plan: Plan): string {
   const pod = plan.pods.find(({ name }) => name === 'far');
@@ -94,18 +107,23 @@ function podName(plan: Plan): string {
   return `${pod.address.replaceAll('.', '-')}.${pod.namespace}.pod.${plan.clusterDomain}`;
 }
 
-/** Ends of ztunnels that a request passed, by its client's address and the one its app saw. */
-export function wayOf(
+/** Legs of a request, by its client's address and the one its app saw. */
+export function legsOf(
   legs: readonly LegRecord[],
   local: string | undefined,
   seen: string | undefined,
-): readonly string[] {
-  const isOwn = (leg: LegRecord): boolean =>
-    (local !== undefined && isPeer(leg.accepted.peer, local)) ||
-    (seen !== undefined && leg.upstream?.local === seen);
-  return [
-    ...new Set(legs.filter(isOwn).map(({ direction, pod }) => `${direction} at ${pod}`)),
-  ].sort((a, b) => Number(a.startsWith('in')) - Number(b.startsWith('in')));
+): readonly LegRecord[] {
+  return legs.filter(
+    (leg) =>
+      (local !== undefined && isPeer(leg.accepted.peer, local)) ||
+      (seen !== undefined && leg.upstream?.local === seen),
+  );
+}
+
+/** Ends of ztunnels that a request passed. */
+export function wayOf(legs: readonly LegRecord[]): readonly string[] {
+  const ends = legs.map(({ direction, pod }) => `${direction} at ${pod}`);
+  return [...new Set(ends)].sort((a, b) => Number(a.startsWith('in')) - Number(b.startsWith('in')));
 }
 
 /** The client itself, or the client under the address that probes of the node wear. */
@@ -122,10 +140,14 @@ export function changesOf(before: ProbeResult, after: ProbeResult): readonly str
   const way = (result: ProbeResult): string =>
     result.way.length === 0 ? 'past every ztunnel' : result.way.join(', ');
   if (before.outcome !== after.outcome) return [`${after.outcome}, was ${before.outcome}`];
+  const source = [after.source ?? 'nobody', before.source ?? 'nobody'] as const;
+  const seen = source[0] === source[1] ? [] : [`the app sees ${source[0]}, was ${source[1]}`];
+  if (way(before) !== way(after)) return [...seen, `${way(after)}; was ${way(before)}`];
+  const wanted = [after.wanted ?? 'nothing', before.wanted ?? 'nothing'] as const;
+  const tunnel = [after.tunnel ?? 'nothing', before.tunnel ?? 'nothing'] as const;
   return [
-    ...(before.source === after.source
-      ? []
-      : [`the app sees ${after.source ?? 'nobody'}, was ${before.source ?? 'nobody'}`]),
-    ...(way(before) === way(after) ? [] : [`${way(after)}; was ${way(before)}`]),
+    ...seen,
+    ...(wanted[0] === wanted[1] ? [] : [`ztunnel is asked for ${wanted[0]}, was ${wanted[1]}`]),
+    ...(tunnel[0] === tunnel[1] ? [] : [`the tunnel carries ${tunnel[0]}, was ${tunnel[1]}`]),
   ];
 }

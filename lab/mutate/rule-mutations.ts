@@ -1,51 +1,91 @@
 import { normaliseRule } from '../../dataplane/redirect/normalise.ts';
 import { parseSave } from '../../dataplane/redirect/parse-save.ts';
-import { renderOption } from '../../dataplane/redirect/render.ts';
+import { renderOption, ruleOptions } from '../../dataplane/redirect/render.ts';
 import type { RuleOption } from '../../dataplane/redirect/rule.ts';
 import { renderSavedRule, type SavedRule } from '../../dataplane/redirect/saved.ts';
 import { isOurChain, targetOf } from '../../dataplane/redirect/recognise/compare.ts';
 import type { Mutation } from './mutation.ts';
-import { inPlace, type PlaceState } from './place-state.ts';
+import { inPlace } from './place-state.ts';
+import type { MutablePlace, PlaceGroup } from './places.ts';
 
-/** Reasons of rules by table, chain and normal text. */
-export type Reasons = ReadonlyMap<string, string>;
+const RESTORE = ['iptables-restore', '-w', '10'] as const;
 
 interface Found {
   readonly table: string;
   readonly rule: SavedRule;
-  readonly state: PlaceState;
+  readonly place: MutablePlace;
 }
 
 /**
- * Every rule of Istio's, removed, and with each of its conditions left out, in all places at once.
- * A place is changed and restored by loading the whole text of its tables: order comes back too.
+ * Every rule of Istio's in iptables, removed, and with each of its conditions left out, in all places
+ * of a group at once. A place is changed and restored by loading the whole text of its tables: order
+ * comes back too.
  */
-export function ruleMutations(
-  states: readonly PlaceState[],
-  reasons: Reasons,
-): readonly Mutation[] {
+export function ruleMutations({ prefix, places }: PlaceGroup): readonly Mutation[] {
   const groups = new Map<string, Found[]>();
-  for (const state of states) {
-    for (const { name, rules } of parseSave(state.rules).tables) {
-      for (const rule of rules.filter(isOurs)) {
-        const key = `${name} ${rule.chain} ${normaliseRule(rule.options, 'ipv4')}`;
-        groups.set(key, [...(groups.get(key) ?? []), { table: name, rule, state }]);
-      }
+  for (const place of places) {
+    for (const { table, rule } of ourRules(place)) {
+      const key = `${table} ${rule.chain} ${normaliseRule(rule.options, 'ipv4')}`;
+      groups.set(key, [...(groups.get(key) ?? []), { table, rule, place }]);
     }
   }
+  const reasons = reasonsOf(places);
   return [...groups].flatMap(([key, found]) => {
     const [first] = found;
     if (first === undefined) return [];
-    const removed = mutationOf(key, found, 'removed', undefined, reasons);
+    const make = (change: string, options: readonly RuleOption[] | undefined): Mutation =>
+      mutationOf(`${prefix}${key}`, found, change, options, reasons.get(key));
     const widened = conditionsOf(first.rule).map(({ name, options }) =>
-      mutationOf(key, found, `without ${name}`, options, reasons),
+      make(`without ${name}`, options),
     );
-    return [removed, ...widened];
+    return [make('removed', undefined), ...widened];
   });
 }
 
-function isOurs(rule: SavedRule): boolean {
-  return isOurChain(rule.chain) || isOurChain(targetOf(rule));
+/** The text of a place's tables without any rule of Istio's. */
+export function withoutOurRules(place: MutablePlace): string {
+  const gone = new Set(ourRules(place).map(({ rule }) => rule.line));
+  return place.state.rules
+    .split('\n')
+    .filter((_, index) => !gone.has(index + 1))
+    .join('\n');
+}
+
+/** Loads the text of a place's tables anew. */
+export async function restoreRules(
+  lab: Parameters<Mutation['apply']>[0],
+  { place, state }: MutablePlace,
+): Promise<void> {
+  await inPlace(lab, place, RESTORE, state.rules);
+}
+
+/** Rules in Istio's chains, jumps to them, and what the era puts into chains of the kernel's own. */
+function ourRules(place: MutablePlace): readonly Omit<Found, 'place'>[] {
+  const wanted = reasonsOf([place]);
+  return parseSave(place.state.rules).tables.flatMap(({ name: table, rules }) =>
+    rules
+      .filter(
+        (rule) =>
+          isOurChain(rule.chain) ||
+          isOurChain(targetOf(rule)) ||
+          wanted.has(`${table} ${rule.chain} ${normaliseRule(rule.options, 'ipv4')}`),
+      )
+      .map((rule) => ({ table, rule })),
+  );
+}
+
+/** Reasons of the era's rules by table, chain and normal text. */
+function reasonsOf(places: readonly MutablePlace[]): ReadonlyMap<string, string> {
+  return new Map(
+    places.flatMap(({ wanted }) =>
+      (wanted?.families ?? []).flatMap(({ family, rules }) =>
+        rules.map((rule): [string, string] => [
+          `${rule.table} ${rule.chain} ${normaliseRule(ruleOptions(rule), family)}`,
+          rule.why,
+        ]),
+      ),
+    ),
+  );
 }
 
 function mutationOf(
@@ -53,10 +93,9 @@ function mutationOf(
   found: readonly Found[],
   change: string,
   options: readonly RuleOption[] | undefined,
-  reasons: Reasons,
+  why: string | undefined,
 ): Mutation {
   const [{ table, rule }] = found as [Found];
-  const why = reasons.get(key);
   const each = async (act: (one: Found) => Promise<unknown>): Promise<void> => {
     await Promise.all(found.map(act));
   };
@@ -67,19 +106,15 @@ function mutationOf(
     where: `${table} ${rule.chain}`,
     text: renderSavedRule(rule).slice(`-A ${rule.chain} `.length),
     ...(why === undefined ? {} : { why }),
-    places: found.map(({ state }) => state.place),
-    apply: (lab) =>
-      each((one) =>
-        inPlace(lab, one.state.place, ['iptables-restore', '-w', '10'], mutated(one, options)),
-      ),
-    restore: (lab) =>
-      each(({ state }) => inPlace(lab, state.place, ['iptables-restore', '-w', '10'], state.rules)),
+    places: found.map(({ place }) => place.place),
+    apply: (lab) => each((one) => inPlace(lab, one.place.place, RESTORE, mutated(one, options))),
+    restore: (lab) => each(({ place }) => restoreRules(lab, place)),
   };
 }
 
 /** The tables of a place with one line gone, or replaced. */
-function mutated({ rule, state }: Found, options: readonly RuleOption[] | undefined): string {
-  const lines = state.rules.split('\n');
+function mutated({ rule, place }: Found, options: readonly RuleOption[] | undefined): string {
+  const lines = place.state.rules.split('\n');
   const line =
     options === undefined ? [] : [['-A', rule.chain, ...options.map(renderOption)].join(' ')];
   return lines.toSpliced(rule.line - 1, 1, ...line).join('\n');
@@ -90,13 +125,19 @@ interface Condition {
   readonly options: readonly RuleOption[];
 }
 
-/** The rule without each of its conditions in turn; the protocol stays, for others rest on it. */
+/** Targets that want a protocol. */
+const OF_PROTOCOL: ReadonlySet<string> = new Set(['TPROXY', 'REDIRECT', 'DNAT']);
+
+/** The rule without each of its conditions in turn; the protocol stays where others rest on it. */
 function conditionsOf(rule: SavedRule): readonly Condition[] {
   const jump = rule.options.findIndex(({ flag }) => flag === '-j');
   const match = rule.options.slice(0, jump);
   const target = rule.options.slice(jump);
+  const isProtocolNeeded =
+    OF_PROTOCOL.has(targetOf(rule)) ||
+    match.some(({ flag, values }) => flag === '-m' && ['tcp', 'udp'].includes(values[0] ?? ''));
   return match.flatMap((option, index): readonly Condition[] => {
-    if (option.flag === '-m' || option.flag === '-p') return [];
+    if (option.flag === '-m' || (option.flag === '-p' && isProtocolNeeded)) return [];
     const rest = withoutIdleModules(match.toSpliced(index, 1));
     return [{ name: renderOption(option), options: [...rest, ...target] }];
   });

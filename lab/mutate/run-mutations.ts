@@ -31,12 +31,24 @@ export interface MutationRunOptions {
   readonly probes: readonly Probe[];
   readonly states: readonly PlaceState[];
   readonly signal?: AbortSignal;
-  readonly onResult?: (result: MutationResult, index: number) => void | Promise<void>;
+  readonly onResult?: (result: MutationResult) => void | Promise<void>;
 }
 
-const TIMEOUT_MS = 1_500;
-/** A probe that seems broken gets another chance, and more time. */
-const PATIENCE_MS = 3_500;
+/** Time for probes whose usual time is not known yet. */
+const PATIENCE_MS = 5_000;
+
+/**
+ * How long probes may take: as long as this machine needs now, many times over. A probe that seems
+ * broken gets another chance, and more time, so that a busy machine is not taken for a broken one.
+ */
+function limitsOf(baseline: readonly ProbeResult[]): { first: number; second: number } {
+  const answered = baseline.filter(({ outcome }) => /^(?:\d|answered|echoed)/.test(outcome));
+  const slowest = Math.max(0, ...answered.map(({ durationMs }) => durationMs));
+  return {
+    first: Math.min(8_000, Math.max(1_200, 5 * slowest)),
+    second: Math.min(20_000, Math.max(2_500, 12 * slowest)),
+  };
+}
 
 /** What every probe comes to with nothing changed; two runs must agree. @throws LabError LAB_NOT_READY */
 export async function readBaseline(
@@ -64,12 +76,12 @@ export async function readBaseline(
  */
 export async function runMutations(
   lab: Lab,
-  mutations: readonly Mutation[],
+  mutations: Iterable<Mutation>,
   baseline: readonly ProbeResult[],
   options: MutationRunOptions,
 ): Promise<readonly MutationResult[]> {
   const results: MutationResult[] = [];
-  for (const [index, mutation] of mutations.entries()) {
+  for (const mutation of mutations) {
     options.signal?.throwIfAborted();
     const breaks = await tryMutation(lab, mutation, baseline, options);
     const { id, kind, where, text, change, why, places } = mutation;
@@ -80,7 +92,7 @@ export async function runMutations(
       ...(reason === undefined ? {} : { reason }),
     };
     results.push(result);
-    await options.onResult?.(result, index);
+    await options.onResult?.(result);
   }
   return results;
 }
@@ -108,10 +120,11 @@ async function findBreaks(
   probes: readonly Probe[],
   baseline: readonly ProbeResult[],
 ): Promise<readonly Breakage[]> {
-  const first = compare(probes, baseline, await runProbes(lab, probes, TIMEOUT_MS));
+  const limits = limitsOf(baseline);
+  const first = compare(probes, baseline, await runProbes(lab, probes, limits.first));
   if (first.length === 0) return [];
   const suspects = probes.filter(({ name }) => first.some(({ probe }) => probe === name));
-  return compare(suspects, baseline, await runProbes(lab, suspects, PATIENCE_MS));
+  return compare(suspects, baseline, await runProbes(lab, suspects, limits.second));
 }
 
 function compare(
@@ -151,8 +164,8 @@ async function requireRecovered(
 ): Promise<void> {
   const broken = probes.filter(({ name }) => breaks.some(({ probe }) => probe === name));
   let left: readonly Breakage[] = [];
-  for (let attempt = 0; attempt < 3; attempt++) {
-    left = compare(broken, baseline, await runProbes(lab, broken, PATIENCE_MS));
+  for (let attempt = 0; attempt < 4; attempt++) {
+    left = compare(broken, baseline, await runProbes(lab, broken, limitsOf(baseline).second));
     if (left.length === 0) return;
   }
   const names = left.map(({ probe, seen }) => `${probe} (${seen.join('; ')})`).join(', ');

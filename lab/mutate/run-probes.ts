@@ -6,7 +6,8 @@ import { renewTunnels } from '../run/renew-tunnels.ts';
 import type { Lab, RequestReport } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
 import { programArgv } from '../world/programs.ts';
-import { type Probe, type ProbeResult, wayOf } from './probes.ts';
+import { legsOf, type Probe, type ProbeResult, wayOf } from './probes.ts';
+import { describeCount, readCounts, startCounting } from './tunnel-count.ts';
 
 /** ztunnel writes a leg when it has closed; a busy machine closes late. */
 const LEGS_QUIET_MS = 150;
@@ -16,6 +17,7 @@ interface Raw {
   readonly outcome: string;
   readonly local?: string;
   readonly seen?: string;
+  readonly durationMs: number;
 }
 
 /** Makes all probes at once, over new tunnels, and says what each came to. */
@@ -24,7 +26,9 @@ export async function runProbes(
   probes: readonly Probe[],
   timeoutMs: number,
 ): Promise<readonly ProbeResult[]> {
+  const hasTunnels = lab.plan.era === 'geneve';
   await renewTunnels(lab);
+  if (hasTunnels) await startCounting(lab);
   const file = labPaths(lab.name).legs;
   const before = (await readFile(file, 'utf8').catch(() => '')).length;
   const raw = await Promise.all(probes.map((probe) => runProbe(lab, probe, timeoutMs)));
@@ -34,12 +38,19 @@ export async function runProbes(
     .split('\n')
     .slice(0, -1)
     .map((line) => JSON.parse(line) as LegRecord);
-  return raw.map(({ probe, outcome, local, seen }) => ({
-    name: probe.name,
-    outcome,
-    ...(seen === undefined ? {} : { source: seen.replace(/:\d+$/, '') }),
-    way: wayOf(legs, local, seen),
-  }));
+  const counts = hasTunnels ? await readCounts(lab) : undefined;
+  return raw.map(({ probe, outcome, local, seen, durationMs }) => {
+    const own = legsOf(legs, local, seen);
+    const senders = [local, ...own.flatMap((leg) => [leg.upstream?.local, leg.tunnel?.local])];
+    const wanted = own.find(({ direction }) => direction === 'outbound')?.originalDestination;
+    return {
+      ...{ name: probe.name, outcome, durationMs },
+      ...(seen === undefined ? {} : { source: seen.replace(/:\d+$/, '') }),
+      way: wayOf(own),
+      ...(wanted === undefined ? {} : { wanted }),
+      ...(counts && probe.dns === undefined ? { tunnel: describeCount(counts, senders) } : {}),
+    };
+  });
 }
 
 async function runProbe(lab: Lab, probe: Probe, timeoutMs: number): Promise<Raw> {
@@ -50,6 +61,7 @@ async function runProbe(lab: Lab, probe: Probe, timeoutMs: number): Promise<Raw>
   return {
     probe,
     outcome: outcomeOf(report),
+    durationMs: report.durationMs,
     ...(local === undefined ? {} : { local }),
     ...(seen === undefined ? {} : { seen }),
   };
@@ -68,9 +80,12 @@ async function askName(lab: Lab, probe: Probe, timeoutMs: number): Promise<Raw> 
   const [server = '', name = ''] = probe.to.split(' ');
   const client = ['client', probe.dns ?? '', server, '53', name, String(timeoutMs)];
   const [file = '', ...args] = lab.execArgv(probe.from, [...programArgv('app-host'), ...client]);
+  const startedMs = performance.now();
   const done = await runProgram([file, ...args], { timeoutMs: timeoutMs + 10_000 });
+  const durationMs = performance.now() - startedMs;
   const line = done.stdout.trim().split('\n').at(-1) ?? '';
-  if (!line.startsWith('{')) return { probe, outcome: `no client (exit ${done.exitCode})` };
+  if (!line.startsWith('{'))
+    return { probe, durationMs, outcome: `no client (exit ${done.exitCode})` };
   const { outcome, body } = JSON.parse(line) as Record<string, string>;
-  return { probe, outcome: outcome === 'ok' ? `answered ${body}` : 'no answer' };
+  return { probe, durationMs, outcome: outcome === 'ok' ? `answered ${body}` : 'no answer' };
 }

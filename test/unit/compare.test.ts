@@ -2,11 +2,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import { alignLines } from '../../lab/compare/align-lines.ts';
 import { openJournal } from '../../lab/mutate/journal.ts';
+import { nftMutations } from '../../lab/mutate/nft-mutations.ts';
 import { changesOf } from '../../lab/mutate/probes.ts';
 import type { MutationResult } from '../../lab/mutate/run-mutations.ts';
 import { ruleMutations } from '../../lab/mutate/rule-mutations.ts';
+import { describeCount } from '../../lab/mutate/tunnel-count.ts';
 import { sideBySide } from '../../lab/report/columns-text.ts';
 
 t.test('alignLines() keeps order, and pairs what only changed', async (t) => {
@@ -46,8 +49,12 @@ t.test('ruleMutations() removes each rule of Istio, and leaves each condition ou
   ]
     .join('\n')
     .replace(':ISTIO_OUTPUT', ':OTHERS - [0:0]\n:ISTIO_OUTPUT');
-  const state = { place: 'a', rules, policyRules: '', routes: '', sets: '' };
-  const found = ruleMutations([state, { ...state, place: 'b' }], new Map());
+  const empty = { nft: '', policyRules: '', routes: '', sets: '', links: '', settings: '' };
+  const placeOf = (place: string) => {
+    return { place, role: 'pod' as const, state: { ...empty, place, rules } };
+  };
+  const group = { prefix: '', role: 'pod' as const, places: [placeOf('a'), placeOf('b')] };
+  const found = ruleMutations(group);
   t.same(
     found.map(({ where, change }) => `${where}: ${change}`),
     [
@@ -61,11 +68,16 @@ t.test('ruleMutations() removes each rule of Istio, and leaves each condition ou
 });
 
 t.test('changesOf() tells outcome, source and way apart', async (t) => {
-  const before = { name: 'p', outcome: '200', source: '10.0.0.1', way: ['inbound at a'] };
+  const usual = { name: 'p', outcome: '200', source: '10.0.0.1', durationMs: 3 };
+  const before = { ...usual, way: ['inbound at a'], tunnel: 'the SYN alone' };
   t.same(changesOf(before, { ...before }), []);
   t.match(changesOf(before, { ...before, outcome: 'curl 28 (timeout)' }), [/curl 28.*was 200/]);
   t.match(changesOf(before, { ...before, source: '10.0.0.2' }), [/10\.0\.0\.2, was 10\.0\.0\.1/]);
   t.match(changesOf(before, { ...before, way: [] }), [/past every ztunnel; was inbound at a/]);
+  t.match(changesOf(before, { ...before, tunnel: 'every packet' }), [
+    /carries every packet, was the SYN alone/,
+  ]);
+  t.same(changesOf(before, { ...before, durationMs: 900 }), [], 'slow is not broken');
 });
 
 t.test('openJournal() goes on where a run of the same kind was cut off', async (t) => {
@@ -99,4 +111,43 @@ t.test('openJournal() goes on where a run of the same kind was cut off', async (
   const third = await openJournal(path, 'other', true);
   await third.finish([result('one')], join(directory, 'whole.json'));
   t.match(JSON.parse(await readFile(join(directory, 'whole.json'), 'utf8')), [{ id: 'one' }]);
+});
+
+t.test(
+  'nftMutations() leaves conditions out and keeps the protocol of what redirects',
+  async (t) => {
+    const wanted = podRules({ era: 'inpod-nft', dnsCapture: true });
+    const texts = { rules: '', nft: '', policyRules: '', routes: '', sets: '', links: '' };
+    const state = { place: 'a', settings: '', ...texts };
+    const group = { prefix: '', role: 'pod' as const };
+    const places = [{ place: 'a', role: 'pod' as const, state, wanted }];
+    const found = nftMutations({ ...group, places });
+    const rules = (wanted.nft ?? []).flatMap((table) => table.rules);
+    t.equal(found.filter(({ change }) => change === 'removed').length, rules.length);
+    const plain = found.filter(({ text }) => text.includes('redirect to :15006'));
+    t.same(
+      plain.map(({ change }) => change),
+      [
+        'removed',
+        'without ip daddr != 127.0.0.1/32',
+        'without tcp dport != 15008',
+        'without meta mark & 0xfff != 0x539',
+      ],
+    );
+    const outbound = found.filter(({ text }) => text.includes('redirect to :15001'));
+    t.notOk(outbound.some(({ change }) => change === 'without meta l4proto tcp'));
+    t.ok(found.every(({ why }) => why !== undefined && why !== ''));
+  },
+);
+
+t.test('describeCount() tells the SYN alone from every packet', async (t) => {
+  const counts = new Map([
+    ['10.0.0.1:5', { syn: 1, later: 0 }],
+    ['10.0.0.1:6', { syn: 1, later: 9 }],
+    ['10.0.0.1:7', { syn: 0, later: 1 }],
+  ]);
+  t.equal(describeCount(counts, ['10.0.0.1:5', undefined]), 'the SYN alone');
+  t.equal(describeCount(counts, ['10.0.0.1:5', '10.0.0.1:6']), 'every packet');
+  t.equal(describeCount(counts, ['10.0.0.1:7']), 'nothing', 'an ACK that went astray is none');
+  t.equal(describeCount(counts, ['10.0.0.9:1']), 'nothing');
 });
