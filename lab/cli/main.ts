@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
+import { addBreak } from './break.ts';
 import { addCapture } from './capture.ts';
 import { addClaims } from './claims.ts';
 import { createContext } from './context.ts';
+import { addDiagnose } from './diagnose.ts';
 import { addDiff } from './diff.ts';
 import { addDoctor } from './doctor.ts';
 import { addDown } from './down.ts';
@@ -36,6 +38,8 @@ const VERBS = [
   addDiff,
   addMutate,
   addRegress,
+  addBreak,
+  addDiagnose,
   addDoctor,
   addGc,
 ];

@@ -61,3 +61,11 @@ export function nodeSockets(node: string): { readonly zds: string; readonly plug
     plugin: `/run/istio-cni/${node}/pluginevent.sock`,
   };
 }
+
+/** A path inside a lab as the machine sees it: through the mounts of the lab's PID 1. */
+export function seenFromOutside(
+  { supervisorPid }: { readonly supervisorPid: number },
+  path: string,
+): string {
+  return join('/proc', String(supervisorPid), 'root', path);
+}
