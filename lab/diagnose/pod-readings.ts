@@ -28,7 +28,7 @@ export async function readSettings(lab: Lab, place: string): Promise<Settings> {
     pairs.flatMap(([key, value]) =>
       key === undefined || value === undefined ? [] : [[key, value]],
     ),
-  ) as Settings;
+  );
 }
 
 /** What a program prints in a place. @throws LabError LAB_PROGRAM_FAILED */

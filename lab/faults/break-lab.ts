@@ -5,7 +5,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
 import { ALL_FAULTS, type AnyFault } from './all-faults.ts';
 import { FaultError } from './errors.ts';
-import type { FaultPlace, PodFault, NodeFault } from './fault.ts';
+import type { FaultPlace } from './fault.ts';
 import { podPlace } from './in-pod.ts';
 import { FaultJournal, type JournalEntry } from './journal.ts';
 
