@@ -14,7 +14,7 @@ import { captureFrom } from './capture-from.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
-import { defaultResultsRoot, findLab } from './world.ts';
+import { resultsOption, findLab } from './world.ts';
 
 /** The longest that a timer can be, 24 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -51,7 +51,7 @@ export function addCapture(program: Command, context: CommandContext): void {
     .option('--lab <name>', 'which lab, when several run')
     .option('--seconds <n>', 'how long; until interrupted unless given')
     .option('--snap-length <bytes>', 'bytes kept of each frame; all unless given')
-    .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
+    .addOption(resultsOption('where the capture goes'))
     .option('--json', 'what was recorded as one JSON value on stdout')
     .addHelpText('after', EXAMPLE)
     .action(async (options: CaptureOptions) => {

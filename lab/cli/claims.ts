@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { BUILDABLE_ERAS, type Era } from '../../dataplane/redirect/era.ts';
 import { nearest } from '../../topologies/nearest.ts';
 import { ALL_CLAIMS } from '../claims/all-claims.ts';
@@ -20,7 +20,7 @@ import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
 import { followBuild } from './progress.ts';
-import { defaultResultsRoot, planFromFile, requireCapabilities } from './world.ts';
+import { resultsOption, planFromFile, requireCapabilities } from './world.ts';
 
 interface ClaimsOptions {
   readonly era?: readonly string[];
@@ -42,8 +42,13 @@ export function addClaims(program: Command, context: CommandContext): void {
     )
     .argument('[ids...]', 'claims by their ids, or the beginnings of ids; all unless given')
     .option('--era <era...>', 'eras to build; all that this version can build unless given')
-    .option('--topology <file>', 'another world; it needs the same pods', defaultWorld())
-    .option('--results <directory>', 'where results go', defaultResultsRoot())
+    .addOption(
+      new Option('--topology <file>', 'another world; it needs the same pods').default(
+        defaultWorld(),
+        'topologies/claims.yaml',
+      ),
+    )
+    .addOption(resultsOption('where results go'))
     .option('--html <file>', 'also an HTML page of the results')
     .option('--list', 'only list the claims, build nothing')
     .option('--json', 'the results as one JSON value on stdout')

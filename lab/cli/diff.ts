@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { ERA_NAMES } from '../../topologies/era.ts';
 import { nearest } from '../../topologies/nearest.ts';
 import { compareEras, readEra, type EraReading } from '../compare/compare-eras.ts';
@@ -13,7 +13,7 @@ import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
 import { followBuild } from './progress.ts';
 import { observeOne, oneRequest } from './trace.ts';
-import { defaultResultsRoot, defaultTopology, planFromFile, requireCapabilities } from './world.ts';
+import { resultsOption, defaultTopology, planFromFile, requireCapabilities } from './world.ts';
 
 interface DiffOptions {
   readonly topology: string;
@@ -41,7 +41,12 @@ export function addDiff(program: Command, context: CommandContext): void {
     )
     .argument('<left>', `one of ${ERA_NAMES.join(', ')}`)
     .argument('<right>', 'the same')
-    .option('--topology <file>', 'topology file', defaultTopology())
+    .addOption(
+      new Option('--topology <file>', 'topology file').default(
+        defaultTopology(),
+        'topologies/two-nodes.yaml',
+      ),
+    )
     .option('--from <party>', 'who makes the request; that of the first scenario unless given')
     .option('--to <target>', 'http://…, tcp://host:port or udp://host:port')
     .option(
@@ -52,7 +57,7 @@ export function addDiff(program: Command, context: CommandContext): void {
     .option('--all', 'list lines that are the same, too')
     .option('--exit-code', 'exit code 1 when anything differs')
     .option('--lab <name>', 'name of both labs; that of the topology unless given')
-    .option('--results <directory>', 'where the captures go', defaultResultsRoot())
+    .addOption(resultsOption('where the captures go'))
     .option('--json', 'one JSON value on stdout')
     .addHelpText(
       'after',

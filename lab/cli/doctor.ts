@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import Table from 'cli-table3';
 import { CNI_NAMES, DEFAULT_CNI_NAME } from '../../topologies/cni.ts';
+import { DEFAULT_ERA_NAME, ERA_NAMES } from '../../topologies/era.ts';
 import { isRequired, probeMachine, type Capability } from '../hosts/capabilities.ts';
 import { EXIT } from './exit.ts';
 import { paint } from './output.ts';
@@ -21,7 +22,11 @@ export function addDoctor(program: Command, context: CommandContext): void {
       'Tries everything a lab needs, each in a namespace that ends with the trial, and says what is\n' +
         'missing, what for, and how to get it. Exit code 3 when something the default era needs is missing.',
     )
-    .option('--era <era>', 'judge by what this era needs', 'inpod-redirect')
+    .addOption(
+      new Option('--era <era>', 'judge by what this era needs')
+        .choices([...ERA_NAMES])
+        .default(DEFAULT_ERA_NAME),
+    )
     .addOption(
       new Option('--cni <flavour>', 'and by what this primary CNI needs')
         .choices([...CNI_NAMES])

@@ -1,3 +1,5 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { addBreak } from './break.ts';
 import { addCapture } from './capture.ts';
@@ -67,14 +69,26 @@ function createProgram(signal: AbortSignal): Command {
     .description(
       "A network-namespace lab: runs Istio's data planes on real kernels and proves with packets what happened.",
     )
+    .version(versionOfProject(), '-V, --version', 'print the version')
     .option('--debug', 'print the stack of an error')
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXIT_CODES);
   const context = createContext(signal);
   for (const add of VERBS) add(program, context);
-  for (const command of program.commands) command.exitOverride().showSuggestionAfterError();
+  for (const command of program.commands) {
+    command.exitOverride().showSuggestionAfterError();
+    // The terminal's width breaks these lines, not that of our source.
+    command.description(command.description().replaceAll('\n', ' '));
+  }
   return program;
+}
+
+/** That of package.json, which stands in the project's root wherever the program runs from. */
+function versionOfProject(): string {
+  const file = join(process.env['AMBIENT_LAB_ROOT'] ?? process.cwd(), 'package.json');
+  if (!existsSync(file)) return 'unknown';
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version;
 }
 
 function report(error: unknown, withStack: boolean): void {

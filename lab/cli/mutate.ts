@@ -17,7 +17,7 @@ import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
 import { followBuild } from './progress.ts';
-import { defaultResultsRoot, planFromFile, requireCapabilities } from './world.ts';
+import { resultsOption, planFromFile, requireCapabilities } from './world.ts';
 
 /** Fewer mutations are done in another lab no sooner than that lab is built. */
 const WORTH_A_LAB = 4;
@@ -52,7 +52,7 @@ export function addMutate(program: Command, context: CommandContext): void {
     .option('--fresh', 'begin anew, whatever an interrupted run has left')
     .option('--jobs <number>', 'labs at once', readJobs, 3)
     .option('--lab <name>', 'name of the first lab; the others get a number', 'mutate')
-    .option('--results <directory>', 'where the results go', defaultResultsRoot())
+    .addOption(resultsOption('where the results go'))
     .option('--json', 'one JSON value on stdout')
     .addHelpText(
       'after',

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { renderCommands, renderObjects } from '../plan/render.ts';
 import type { CommandContext } from './context.ts';
-import { defaultTopology, planFromFile } from './world.ts';
+import { topologyArgument, planFromFile } from './world.ts';
 
 interface PlanOptions {
   readonly era?: string;
@@ -19,7 +19,7 @@ export function addPlan(program: Command, context: CommandContext): void {
     .description(
       'Prints the Kubernetes objects a topology expands to, or every command that building it equals.',
     )
-    .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
+    .addArgument(topologyArgument())
     .option('--era <era>', 'plan for another era than the topology says')
     .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
     .option(

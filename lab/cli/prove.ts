@@ -8,7 +8,7 @@ import { findPod } from '../plan/names.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError } from './exit.ts';
 import { ipFamilyOption, observeOne, oneRequest } from './trace.ts';
-import { defaultResultsRoot, findLab } from './world.ts';
+import { resultsOption, findLab } from './world.ts';
 
 interface ProveOptions {
   readonly ipFamily?: IpFamily;
@@ -31,7 +31,7 @@ export function addProve(program: Command, context: CommandContext): void {
     .argument('<to>', 'a pod, or http://…, tcp://host:port')
     .option('--lab <name>', 'which lab, when several run')
     .addOption(ipFamilyOption())
-    .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
+    .addOption(resultsOption('where the capture goes'))
     .option('--json', 'the verdict as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- prove mtls sleep httpbin')
     .action(async (claim: string, from: string, to: string, options: ProveOptions) => {

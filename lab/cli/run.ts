@@ -18,7 +18,7 @@ import { type CommandContext, requireRoot } from './context.ts';
 import { EXIT } from './exit.ts';
 import { type Output } from './output.ts';
 import { followBuild } from './progress.ts';
-import { defaultResultsRoot, defaultTopology, planFromFile, requireCapabilities } from './world.ts';
+import { resultsOption, topologyArgument, planFromFile, requireCapabilities } from './world.ts';
 
 interface RunOptions {
   readonly era?: string;
@@ -35,7 +35,7 @@ export function addRun(program: Command, context: CommandContext): void {
   program
     .command('run')
     .summary('build a lab, run its scenarios, prove what happened, remove it')
-    .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
+    .addArgument(topologyArgument())
     .option('--era <era>', 'build with another era than the topology says')
     .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
     .option(
@@ -43,7 +43,7 @@ export function addRun(program: Command, context: CommandContext): void {
       'nft or legacy; whatever iptables is on this machine unless given',
     )
     .option('--lab <name>', 'name of the lab; that of the topology unless given')
-    .option('--results <directory>', 'where the results of runs go', defaultResultsRoot())
+    .addOption(resultsOption('where the results of runs go'))
     .option('--keep', 'leave the lab running afterwards')
     .option('--json', 'the verdict as one JSON value on stdout')
     .addHelpText(

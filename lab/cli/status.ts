@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { addressesOf } from '../plan/families.ts';
-import { listLabs } from '../world/client.ts';
+import { connectLab, listLabs } from '../world/client.ts';
 import type { LabEntry, LabStatus } from '../world/lab.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { type Output, paint } from './output.ts';
@@ -12,6 +12,10 @@ export function addStatus(program: Command, context: CommandContext): void {
   program
     .command('status')
     .summary('what runs, with addresses and modes')
+    .description(
+      'Says what the only lab that runs has, or the named one; lists the labs when several run, or\n' +
+        'with --all, dead ones too. With --json the list is an array.',
+    )
     .option('--lab <name>', 'which lab, when several run')
     .option('--all', 'list all labs of this machine, dead ones too')
     .option('--json', 'one JSON value on stdout')
@@ -19,15 +23,37 @@ export function addStatus(program: Command, context: CommandContext): void {
     .action(async (options: { lab?: string; all?: boolean; json?: boolean }) => {
       requireRoot('status');
       const output = context.output(options.json === true);
-      if (options.all === true) {
-        const labs = listLabs();
-        output.result(labs, () => renderLabs(labs));
+      const labs = listLabs();
+      const isAmbiguous = labs.filter(({ state }) => state === 'alive').length > 1;
+      if (options.all === true || (options.lab === undefined && isAmbiguous)) {
+        const lines = await Promise.all(labs.map(summariseLab));
+        output.result(lines, () => renderLabs(lines));
         return;
       }
       await using lab = await findLab(options.lab);
       const status = await lab.status();
       output.result(status, () => renderStatus(status, output));
     });
+}
+
+interface LabLine extends LabEntry {
+  readonly era?: string;
+  readonly nodes?: number;
+  readonly pods?: number;
+  readonly enrolled?: number;
+}
+
+/** One lab in the list of all; one that starts or ends just now is told by its name alone. */
+async function summariseLab(entry: LabEntry): Promise<LabLine> {
+  if (entry.state === 'dead') return entry;
+  try {
+    await using lab = await connectLab(entry.name);
+    const { era, nodes, pods } = await lab.status();
+    const enrolled = pods.filter((pod) => pod.enrolled).length;
+    return { ...entry, era, nodes: nodes.length, pods: pods.length, enrolled };
+  } catch {
+    return entry;
+  }
 }
 
 /** Colours are ours to choose: the table would take them where NO_COLOR forbids. */
@@ -59,7 +85,20 @@ function describeState(entry: LabStatus['processes'][number]): string {
   return `exited (${entry.exit.signal ?? entry.exit.code ?? 'unknown'})`;
 }
 
-function renderLabs(labs: readonly LabEntry[]): string {
+function renderLabs(labs: readonly LabLine[]): string {
   if (labs.length === 0) return 'No lab on this machine.';
-  return labs.map((entry) => `${entry.name}  ${entry.state}  ${entry.directory}`).join('\n');
+  const table = new Table({
+    head: ['lab', 'state', 'era', 'nodes', 'pods', 'in the mesh'],
+    style: PLAIN,
+  });
+  for (const { name, state, era = '', nodes = '', pods = '', enrolled = '' } of labs) {
+    table.push([name, state, era, nodes, pods, enrolled]);
+  }
+  const advice = [
+    ...(labs.length > 1 ? ['More of one: npm run lab -- status --lab <name>'] : []),
+    ...(labs.some(({ state }) => state === 'dead')
+      ? ['Remove what is dead: npm run lab -- gc']
+      : []),
+  ];
+  return [table.toString(), ...advice].join('\n');
 }

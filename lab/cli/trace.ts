@@ -13,7 +13,7 @@ import { IP_FAMILIES, type IpFamily } from '../../topologies/ip.ts';
 import type { Scenario } from '../../topologies/topology.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { EXIT } from './exit.ts';
-import { defaultResultsRoot, findLab } from './world.ts';
+import { resultsOption, findLab } from './world.ts';
 
 interface TraceOptions {
   readonly ipFamily?: IpFamily;
@@ -32,7 +32,7 @@ export function addTrace(program: Command, context: CommandContext): void {
     .argument('<from>', 'a pod, a node (its prober) or outside')
     .argument('<to>', 'http://…, tcp://host:port or udp://host:port')
     .option('--lab <name>', 'which lab, when several run')
-    .option('--results <directory>', 'where the capture goes', defaultResultsRoot())
+    .addOption(resultsOption('where the capture goes'))
     .addOption(ipFamilyOption())
     .option('--mermaid', 'a Mermaid sequence diagram instead of the ladder')
     .option('--html <file>', 'also an HTML page, with a map and a replay')

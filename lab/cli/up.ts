@@ -3,7 +3,7 @@ import { createLab } from '../world/client.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { followBuild } from './progress.ts';
 import { renderStatus } from './status.ts';
-import { defaultTopology, planFromFile, requireCapabilities } from './world.ts';
+import { topologyArgument, planFromFile, requireCapabilities } from './world.ts';
 
 interface UpOptions {
   readonly era?: string;
@@ -18,7 +18,7 @@ export function addUp(program: Command, context: CommandContext): void {
   program
     .command('up')
     .summary('build a lab and leave it running')
-    .argument('[topology]', 'topology file, `-` for standard input', defaultTopology())
+    .addArgument(topologyArgument())
     .option('--era <era>', 'build with another era than the topology says')
     .option('--cni <flavour>', 'ptp, bridge or vxlan instead of what the topology says')
     .option(

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { Argument, Option } from 'commander';
 import type { Era } from '../../dataplane/redirect/era.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import { loadTopology } from '../../topologies/load.ts';
@@ -31,6 +32,22 @@ export function defaultTopology(): string {
     'two-nodes.yaml',
   );
   return existsSync(own) ? own : resolve('topologies', 'two-nodes.yaml');
+}
+
+/** `--results`: its help names the folder as people know it, not where this machine has it. */
+export function resultsOption(text: string): Option {
+  return new Option('--results <directory>', text).default(
+    defaultResultsRoot(),
+    'results, in the project',
+  );
+}
+
+/** The topology file of a verb, the shipped one unless given. */
+export function topologyArgument(): Argument {
+  return new Argument('[topology]', 'topology file, `-` for standard input').default(
+    defaultTopology(),
+    'topologies/two-nodes.yaml',
+  );
 }
 
 /** Reads a topology and decides everything about its world. Touches nothing. */

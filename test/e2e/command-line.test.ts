@@ -7,17 +7,37 @@ import { scratchDirectory } from './support/lab.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const TWO_NODES = join(ROOT, 'topologies', 'two-nodes.yaml');
-const VERBS = ['run', 'up', 'down', 'status', 'plan', 'exec', 'enrol', 'leave', 'rules'];
-const MORE_VERBS = ['diff', 'mutate', 'capture', 'trace', 'prove', 'doctor', 'gc'];
 
 t.setTimeout(150_000);
 
 t.test('every verb has help with an example', async (t) => {
-  for (const verb of [...VERBS, ...MORE_VERBS]) {
+  const { stdout: general } = await command(['--help']);
+  const verbs = [...general.matchAll(/^ {2}([a-z][\w-]*) .*/gm)].map(([, verb]) => verb!);
+  const known = [
+    'run',
+    'up',
+    'down',
+    'status',
+    'plan',
+    'exec',
+    'enrol',
+    'leave',
+    'rules',
+    'capture',
+  ];
+  const more = ['trace', 'prove', 'claims', 'diff', 'mutate', 'doctor', 'gc'];
+  for (const verb of [...known, ...more]) t.ok(verbs.includes(verb), `${verb} is listed`);
+  for (const verb of verbs.filter((each) => each !== 'help')) {
     const { exitCode, stdout } = await command([verb, '--help']);
     t.equal(exitCode, 0, `${verb} --help`);
     t.match(stdout, new RegExp(`Example:\\n.*npm run lab -- ${verb}`), `${verb} shows an example`);
   }
+});
+
+t.test('the version is that of the package', async (t) => {
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+  const env = { AMBIENT_LAB_ROOT: ROOT };
+  t.match(await command(['--version'], { env }), { exitCode: 0, stdout: version });
 });
 
 t.test('bad input is exit code 2, says where and what, and changes nothing', async (t) => {
@@ -58,6 +78,8 @@ t.test('bad input is exit code 2, says where and what, and changes nothing', asy
     t.equal(stdout, '', `${name} leaves stdout alone`);
     t.notMatch(stderr, /\n\s+at /, `${name} shows no stack`);
   }
+  const era = await command(['doctor', '--era', 'inpod']);
+  t.match(era, { exitCode: 2, stderr: /inpod-redirect/ }, 'doctor knows the eras too');
   const missing = await command(['run', join(scratch.path, 'nowhere.yaml')]);
   t.equal(missing.exitCode, 2, 'file not found');
   t.match(missing.stderr, /nowhere\.yaml/);
@@ -150,6 +172,15 @@ t.test('a lab is used as a person uses it', async (t) => {
   t.equal(up.exitCode, 0, up.stderr);
   t.teardown(() => command(['down', ...on]));
   t.match(JSON.parse(up.stdout), { name: lab, state: 'ready' }, 'stdout is one JSON value');
+
+  const list = JSON.parse((await command(['status', '--all', '--json'])).stdout) as {
+    name: string;
+  }[];
+  t.match(
+    list.find(({ name }) => name === lab),
+    { state: 'alive', era: 'inpod-redirect', nodes: 2, pods: 4, enrolled: 2 },
+    'the list of labs says what each is',
+  );
 
   const again = await command(['up', TWO_NODES, ...on]);
   t.equal(again.exitCode, 2, 'a second up of the same lab');
