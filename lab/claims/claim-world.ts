@@ -7,9 +7,11 @@ import { type Finished, runProgram } from '../hosts/run.ts';
 import { lackOfPackets } from '../judge/evidence.ts';
 import { observe } from '../run/observe.ts';
 import { readRules, type RulesReading } from '../run/read-rules.ts';
+import { createLab } from '../world/client.ts';
 import type { Lab } from '../world/lab.ts';
 import { EvidenceMissing } from './finding.ts';
 import type { ClaimRequestName } from './requests.ts';
+import { planSideWorld, type SideWorldOptions } from './side-worlds.ts';
 
 /** What a check may look at: a running lab and the recording that all claims share. */
 export class ClaimWorld {
@@ -95,6 +97,16 @@ export class ClaimWorld {
       return [];
     });
     return dissectAll(directory, facts);
+  }
+
+  /** A small world of its own, from its start to its end, for what this one cannot show. */
+  async beside<T>(
+    name: string,
+    options: SideWorldOptions,
+    use: (aside: ClaimWorld) => Promise<T>,
+  ): Promise<T> {
+    await using lab = await createLab(planSideWorld(this.lab.plan, name, options));
+    return await use(new ClaimWorld(lab, `${this.#directory}-${name}`, undefined));
   }
 
   /** Where the packets of an interface (`netns/name`) are, in a recording of its own. */

@@ -52,12 +52,15 @@ export async function runClaims(
   const facts = await recordRequests(lab, checkable, options);
   const world = new ClaimWorld(lab, options.directory, facts);
   const results = new Map<string, ClaimResult>();
+  const asked = new Map<Claim['check'], Finding>();
   const looking = claims.filter(({ changesLab }) => changesLab !== true);
   const changing = claims.filter(({ changesLab }) => changesLab === true);
   for (const claim of [...looking, ...changing]) {
     options.signal?.throwIfAborted();
     const startedMs = performance.now();
-    const finding = await ask(claim, world);
+    // What two sources say in other words is looked at once.
+    const finding = asked.get(claim.check) ?? (await ask(claim, world));
+    if (claim.check !== undefined) asked.set(claim.check, finding);
     const durationMs = Math.round(performance.now() - startedMs);
     const result = resultOf(claim, lab.plan.era, finding, durationMs);
     results.set(claim.id, result);

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { openThenClosed } from '../checks/node-lives.ts';
 
 /** See `statement`. */
 export const life01: Claim = {
@@ -6,5 +7,6 @@ export const life01: Claim = {
   statement: 'Removing ztunnel fails closed from 1.19 on and open in 1.18',
   source: 'field notes',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  changesLab: true,
+  check: openThenClosed,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { openThenClosed } from '../checks/node-lives.ts';
 
 /** See `statement`. */
 export const redirect15: Claim = {
@@ -6,5 +7,6 @@ export const redirect15: Claim = {
   statement: 'Without a ready ztunnel 1.18 sends directly and 1.19 times out',
   source: 'facts, statement 15',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  changesLab: true,
+  check: openThenClosed,
 };
