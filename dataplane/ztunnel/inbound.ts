@@ -22,9 +22,10 @@ import { InboundRefusal, type InboundTarget, resolveInbound } from './inbound-re
 import { judge } from './judge.ts';
 import { encodeProxyProtocol } from './proxy-protocol.ts';
 import { localWorkload, ownIdentity, ownIdentityText, type ProxyContext } from './proxy-context.ts';
-import { connectionFailed, type ProxyError } from './proxy-error.ts';
-import type { Workload } from './state/workload.ts';
+import { connectionFailed, ProxyError } from './proxy-error.ts';
+import { type Workload, workloadIdentity } from './state/workload.ts';
 import { inboundTlsError } from './tls-errors.ts';
+import { waypointWorkloads } from './upstream.ts';
 
 /** What accepting tunnels needs beyond the proxy: whether sources can be preserved, and its end. */
 export interface InboundListener {
@@ -171,6 +172,16 @@ function authorize(
   );
   const rejection = judge(proxy, target.local, connection);
   if (rejection) throw new InboundRefusal(401, rejection);
+  if (proxy.isNodeLevel === true) refuseBypass(proxy, target.local, peerIdentity);
+}
+
+/** 1.18 to 1.21: what has a waypoint takes connections from that alone. */
+function refuseBypass({ store }: ProxyContext, local: Workload, peerIdentity: string): void {
+  const { waypoint } = local;
+  if (waypoint === undefined) return;
+  const allowed = waypointWorkloads(store.current, waypoint, local.namespace).map(workloadIdentity);
+  if (allowed.includes(peerIdentity)) return;
+  throw new InboundRefusal(401, new ProxyError('waypoint-bypass', 'bypassed waypoint'));
 }
 
 function describe(

@@ -15,6 +15,7 @@ export type ProxyErrorKind =
   | 'no-upstream'
   | 'no-address'
   | 'unknown-waypoint'
+  | 'waypoint-bypass'
   | 'unknown-workload'
   | 'http-status'
   | 'h2-handshake'

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { wrongAuthority } from '../checks/authority.ts';
 
 /** See `statement`. */
 export const redirect17: Claim = {
@@ -6,5 +7,6 @@ export const redirect17: Claim = {
   statement: 'HBONE with an authority other than the destination is answered 400',
   source: 'facts, statement 17',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  changesLab: true,
+  check: wrongAuthority,
 };

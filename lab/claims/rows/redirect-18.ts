@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { bypassRefused } from '../checks/authority.ts';
 
 /** See `statement`. */
 export const redirect18: Claim = {
@@ -6,5 +7,6 @@ export const redirect18: Claim = {
   statement: 'HBONE to a workload with a waypoint from another client is answered 401',
   source: 'facts, statement 18',
   eras: ['geneve'],
-  needs: 'a waypoint',
+  changesLab: true,
+  check: bypassRefused,
 };

@@ -1,0 +1,63 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Finding } from '../claim.ts';
+import type { ClaimWorld } from '../claim-world.ts';
+import { connectByHand } from '../connect-by-hand.ts';
+import { EvidenceMissing, settle } from '../finding.ts';
+import { addressOf } from './ask.ts';
+
+const LOADED_TIMEOUT_MS = 10_000;
+
+/** CONNECT for another pod's address than the one dialled: 400; for the one dialled: 200. */
+export async function wrongAuthority(world: ClaimWorld): Promise<Finding> {
+  const [own, other] = [addressOf(world, 'far'), addressOf(world, 'near')];
+  const authorities = [`${own}:8080`, `${other}:8080`];
+  const seen = await connectByHand(world, { from: 'bystander', to: 'far', as: 'near', authorities });
+  const logged = await world.ztunnelLog('node2');
+  const line = logged.find((each) => each.includes(`ip mismatch: ${own} != ${other}`)) ?? '';
+  const text = `CONNECT to ${own}:15008 for ${authorities[0]}: ${seen[0]}; for ${authorities[1]}: ${seen[1]}`;
+  return settle(seen.join() === '200,400' && line !== '', text, { evidence: [line] });
+}
+
+/** The static file all ztunnels read, with a waypoint for one pod; as it was before afterwards. */
+async function withWaypoint<T>(
+  world: ClaimWorld,
+  { of, at }: { readonly of: string; readonly at: string },
+  use: () => Promise<T>,
+): Promise<T> {
+  const file = join(world.lab.directory, 'workloads.yaml');
+  const text = await readFile(file, 'utf8');
+  const uid = `  - uid: Kubernetes//Pod/demo/${of}\n`;
+  if (!text.includes(uid)) throw new EvidenceMissing(`a workload "demo/${of}" in ztunnel's file`);
+  const waypoint = `    waypoint:\n      destination: /${addressOf(world, at)}\n      hboneMtlsPort: 15008\n`;
+  await replace(file, text.replace(uid, `${uid}${waypoint}`));
+  try {
+    return await use();
+  } finally {
+    await replace(file, text);
+  }
+}
+
+async function replace(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+/** What has a waypoint: 401 for another client, 200 for the waypoint's identity. */
+export async function bypassRefused(world: ClaimWorld): Promise<Finding> {
+  const authorities = [`${addressOf(world, 'far')}:8080`];
+  const ask = async (as: string) =>
+    (await connectByHand(world, { from: 'bystander', to: 'far', as, authorities }))[0];
+  const before = await ask('client');
+  const [other, waypoint] = await withWaypoint(world, { of: 'far', at: 'near' }, async () => {
+    const deadline = performance.now() + LOADED_TIMEOUT_MS;
+    let seen = await ask('client');
+    while (seen !== 401 && performance.now() < deadline) seen = await ask('client');
+    return [seen, await ask('near')] as const;
+  });
+  const line = (await world.ztunnelLog('node2')).find((each) => each.includes('bypassed waypoint'));
+  const text = `CONNECT without a waypoint: ${before}; with one: ${other} for another client, ${waypoint} for the identity of the waypoint`;
+  return settle([before, other, waypoint].join() === '200,401,200', text, {
+    evidence: line === undefined ? [] : [line],
+  });
+}
