@@ -88,13 +88,8 @@ export class NodeProxy implements AsyncDisposable {
     this.#serve('proxy::inbound', PORTS.inbound, (connection, isTransparent) =>
       this.#inbound(connection, isTransparent),
     );
-    this.#serve(
-      'proxy::inbound_passthrough',
-      PORTS.inboundPlaintext,
-      (connection, isTransparent) => {
-        const proxy = this.#destinationOf(connection, 'inbound-passthrough');
-        return proxy && serveInboundPassthrough(proxy, connection, isTransparent);
-      },
+    this.#serve('proxy::inbound_passthrough', PORTS.inboundPlaintext, (connection, isTransparent) =>
+      this.#inboundPlain(connection, isTransparent),
     );
     this.#serve('proxy::outbound', PORTS.outbound, (connection) => {
       const resident = this.#sourceOf(connection);
@@ -136,6 +131,20 @@ export class NodeProxy implements AsyncDisposable {
     this.#tunnels.add(tunnel);
     await tunnel.closed;
     this.#tunnels.delete(tunnel);
+  }
+
+  /** Plain text for a workload with a waypoint goes there, as if its client were one of ours. */
+  #inboundPlain(connection: TcpConnection, isTransparent: boolean): Promise<void> | undefined {
+    const proxy = this.#destinationOf(connection, 'inbound-passthrough');
+    if (!proxy) return undefined;
+    if (proxy.store.local(proxy.identity)?.waypoint === undefined) {
+      return serveInboundPassthrough(proxy, connection, isTransparent);
+    }
+    const resident = this.#sourceOf(connection);
+    const hairpinClient = this.#workloadAt(connection.peer.ip);
+    return (
+      resident && serveOutbound({ ...resident.proxy, hairpinClient }, resident.pool, connection)
+    );
   }
 
   /** The workload that opened the connection; undefined, and the connection closed, for nobody. */

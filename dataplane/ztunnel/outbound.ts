@@ -81,7 +81,9 @@ export async function serveOutbound(
   const tracked = proxy.connections.track();
   try {
     const source =
-      proxy.store.local(proxy.identity) ?? (await localWorkload(proxy, tracked.signal));
+      proxy.hairpinClient ??
+      proxy.store.local(proxy.identity) ??
+      (await localWorkload(proxy, tracked.signal));
     await forward({ proxy, pool, connection, report, tracked, source, client, target });
   } catch (error) {
     // Unread bytes of the client make the kernel answer with RST, as after a drop in ztunnel.
@@ -211,7 +213,7 @@ async function connectTunnel(
     sourceIdentity: ownIdentityText(proxy, source),
     destinationIdentities: plan.expectedIdentities,
     destination: dial,
-    sourceIp: client.ip,
+    sourceIp: (proxy.hairpinClient && proxy.config.instanceIp) ?? client.ip,
   };
   report.traceparent = traceparent;
   if (!proxy.config.poolEnabled) pool.renew();

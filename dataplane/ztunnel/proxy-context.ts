@@ -30,6 +30,11 @@ export interface ProxyContext extends ProcessContext {
    * borrows its client's address, and pods of this node are reached without a tunnel.
    */
   readonly isNodeLevel?: boolean;
+  /**
+   * The client of plain text that goes on to a waypoint. Neither end may be of this node, so the
+   * tunnel has ztunnel's own address as source.
+   */
+  readonly hairpinClient?: Workload;
 }
 
 /** How long a connection waits for its own workload to become known (`src/state.rs`). */

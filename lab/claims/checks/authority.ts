@@ -4,15 +4,21 @@ import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
 import { connectByHand } from '../connect-by-hand.ts';
 import { EvidenceMissing, settle } from '../finding.ts';
-import { addressOf } from './ask.ts';
+import { addressOf, statusFrom } from './ask.ts';
 
 const LOADED_TIMEOUT_MS = 10_000;
+const CONFIG_DUMP = ['curl', '-s', 'http://127.0.0.1:15000/config_dump'] as const;
 
 /** CONNECT for another pod's address than the one dialled: 400; for the one dialled: 200. */
 export async function wrongAuthority(world: ClaimWorld): Promise<Finding> {
   const [own, other] = [addressOf(world, 'far'), addressOf(world, 'near')];
   const authorities = [`${own}:8080`, `${other}:8080`];
-  const seen = await connectByHand(world, { from: 'bystander', to: 'far', as: 'near', authorities });
+  const seen = await connectByHand(world, {
+    from: 'bystander',
+    to: 'far',
+    as: 'near',
+    authorities,
+  });
   const logged = await world.ztunnelLog('node2');
   const line = logged.find((each) => each.includes(`ip mismatch: ${own} != ${other}`)) ?? '';
   const text = `CONNECT to ${own}:15008 for ${authorities[0]}: ${seen[0]}; for ${authorities[1]}: ${seen[1]}`;
@@ -59,5 +65,37 @@ export async function bypassRefused(world: ClaimWorld): Promise<Finding> {
   const text = `CONNECT without a waypoint: ${before}; with one: ${other} for another client, ${waypoint} for the identity of the waypoint`;
   return settle([before, other, waypoint].join() === '200,401,200', text, {
     evidence: line === undefined ? [] : [line],
+  });
+}
+
+/** Plain text for what has a waypoint: ztunnel's own CONNECT to the waypoint, and none to the pod. */
+export async function plainTakesWaypoint(world: ClaimWorld): Promise<Finding> {
+  const [own, waypoint] = [addressOf(world, 'far'), addressOf(world, 'near')];
+  const ztunnel = world.lab.plan.nodes.find(({ name }) => name === 'node2')?.ztunnelAddress;
+  let status = '';
+  const { conversations } = await world.record('hairpin', () =>
+    withWaypoint(world, { of: 'far', at: 'near' }, async () => {
+      const deadline = performance.now() + LOADED_TIMEOUT_MS;
+      const isLoaded = async () =>
+        (await world.read('ztunnel/node2', ...CONFIG_DUMP)).includes(`"${waypoint}"`);
+      while (!(await isLoaded()) && performance.now() < deadline) continue;
+      status = await statusFrom(world, 'bystander', 'far');
+    }),
+  );
+  const hairpin = conversations.find(
+    ({ client, server }) =>
+      client.address === ztunnel && server.address === waypoint && server.port === 15008,
+  );
+  const request = hairpin?.http2?.streams[0]?.request;
+  const authority = request?.headers?.find(([name]) => name === ':authority')?.[1];
+  const direct = conversations.filter(
+    ({ client, server }) => client.address === ztunnel && server.address === own,
+  );
+  const text = `bystander → far: ${status}; ztunnel of node2 → ${hairpin === undefined ? 'no connection to the waypoint' : `${waypoint}:15008, authority ${authority ?? 'not readable'}`}; to the pod itself: ${direct.length}`;
+  return settle(authority === `${own}:8080` && direct.length === 0, text, {
+    frames: (hairpin?.sightings ?? []).map((one) => ({
+      file: world.fileOf('hairpin', one.interface),
+      frames: [one.firstFrame],
+    })),
   });
 }

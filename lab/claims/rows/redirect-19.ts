@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { plainTakesWaypoint } from '../checks/authority.ts';
 
 /** See `statement`. */
 export const redirect19: Claim = {
@@ -6,5 +7,6 @@ export const redirect19: Claim = {
   statement: 'Plain text to a workload with a waypoint takes the way through it',
   source: 'facts, statement 19',
   eras: ['geneve'],
-  needs: 'a waypoint',
+  changesLab: true,
+  check: plainTakesWaypoint,
 };
