@@ -1,4 +1,5 @@
 import type { TopologyFault } from './errors.ts';
+import { GUEST_ANNOTATION } from './expand.ts';
 import { notOfLab } from './check-addresses.ts';
 import { familyOf, type IpFamily } from './ip.ts';
 import { parseLegNotation } from './leg-notation.ts';
@@ -11,6 +12,9 @@ import type { ScenarioInput } from './scenario-schema.ts';
 import { namesOfService } from './service-names.ts';
 import type { Path, SourceDocument } from './source.ts';
 import type { ExpectationChanges } from './topology.ts';
+
+/** The lab's own pod that is the cluster's DNS. */
+const DNS_POD = 'coredns';
 
 /** Names a scenario may use. */
 interface World {
@@ -52,7 +56,11 @@ function worldOf(
   for (const { object } of placed) {
     const { name, namespace = 'default' } = object.metadata;
     if (object.kind === 'Service') services.push({ name, namespace });
-    if (object.kind === 'Pod') pods.push({ name, namespace, workloadName: name });
+    if (object.kind === 'Pod') {
+      pods.push({ name, namespace, workloadName: name });
+      if (object.metadata.annotations?.[GUEST_ANNOTATION] === undefined) continue;
+      pods.push({ name: `${name}-guest`, namespace, workloadName: `${name}-guest` });
+    }
     if (object.kind !== 'Deployment') continue;
     for (const pod of podNamesOf(object)) pods.push({ name: pod, namespace, workloadName: name });
   }
@@ -161,7 +169,7 @@ function legProblem(text: string, world: World): Problem | undefined {
 
 /** Every pod of a workload may be a party of a leg, so a Deployment's name is not ambiguous. */
 function legParty(name: string, world: World): Problem | undefined {
-  if (name === 'ztunnel' || familyOf(name) !== undefined) return undefined;
+  if (['ztunnel', DNS_POD].includes(name) || familyOf(name) !== undefined) return undefined;
   if (world.pods.some(({ workloadName }) => workloadName === name)) return undefined;
   const problem = partyProblem(name, world);
   if (problem === undefined || problem.suggestion !== undefined) return problem;
@@ -172,6 +180,7 @@ function netnsProblem(netns: string, world: World): Problem | undefined {
   const names = [
     'fabric',
     'outside',
+    `${DNS_POD}.kube-system`,
     ...world.nodes,
     ...world.nodes.map((node) => `ztunnel-${node}.istio-system`),
     ...world.pods.map(({ name, namespace }) => `${name}.${namespace}`),
@@ -183,6 +192,8 @@ function netnsProblem(netns: string, world: World): Problem | undefined {
 function targetProblem(to: string, from: string, world: World): Problem | undefined {
   const target = parseRequestTarget(to);
   if (typeof target === 'string') return { message: target };
+  // A question may be for any name, known or not.
+  if (target.scheme.startsWith('dns')) return undefined;
   return hostProblem(target.host, from, world);
 }
 

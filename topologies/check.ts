@@ -1,9 +1,10 @@
 import { checkAddress, checkService, type Taken } from './check-addresses.ts';
 import type { TopologyFault } from './errors.ts';
+import { GUEST_ANNOTATION } from './expand.ts';
 import { KNOWN_IMAGE_NAMES, programOf, repositoryOf } from './images.ts';
 import type { IpFamily } from './ip.ts';
 import { nearest } from './nearest.ts';
-import type { Container, Deployment, PodSpec } from './objects.ts';
+import type { Container, Deployment, Pod, PodSpec } from './objects.ts';
 import { faultAt, nameOf, type Place, type PlacedObject } from './placed.ts';
 import type { Path } from './source.ts';
 
@@ -40,7 +41,7 @@ export function checkObjects(
     if (object.kind === 'Service') faults.push(...checkService(one, object, taken));
     if (object.kind === 'Pod') {
       faults.push(...checkPodSpec(one, object.spec, ['spec'], { nodes, accounts }));
-      faults.push(...checkAddress(one, object, taken));
+      faults.push(...checkAddress(one, object, taken), ...checkGuest(one, object));
     }
     if (object.kind === 'Deployment') {
       const at = ['spec', 'template', 'spec'];
@@ -49,6 +50,21 @@ export function checkObjects(
     }
     return faults;
   });
+}
+
+const GUEST: Place = {
+  long: ['metadata', 'annotations', GUEST_ANNOTATION],
+  short: ['guest'],
+};
+
+/** Faults of the interface that a pod has for a guest: a name that the kernel takes, and is free. */
+function checkGuest(placed: PlacedObject, { metadata }: Pod): TopologyFault[] {
+  const link = metadata.annotations?.[GUEST_ANNOTATION];
+  if (link === undefined) return [];
+  const isName = /^[a-zA-Z0-9][\w.-]{0,14}$/.test(link);
+  if (isName && link !== 'lo' && link !== 'eth0') return [];
+  const wished = 'want a name of at most 15 letters, digits, "-" and ".", other than lo and eth0';
+  return [faultAt(placed, GUEST, `Not an interface for a guest "${link}": ${wished}`)];
 }
 
 interface Known {

@@ -11,6 +11,12 @@ export const ADDRESS_ANNOTATION = 'cni.projectcalico.org/ipAddrs';
 export const POLICIES_ANNOTATION = 'ambient-lab/authorization-policies';
 
 /**
+ * Interface of a pod behind which a machine of its own lives, masqueraded by the pod, as with
+ * KubeVirt or Docker in a pod.
+ */
+export const GUEST_ANNOTATION = 'ambient-lab/guest-interface';
+
+/**
  * Objects the short form stands for, in file order: namespaces, then each workload's service
  * account and pod, then services. A service account two workloads share appears once.
  */
@@ -54,6 +60,7 @@ function expandWorkload(name: string, namespace: string, workload: WorkloadInput
       ? { [ADDRESS_ANNOTATION]: JSON.stringify([workload.address].flat()) }
       : {}),
     ...(workload.policies ? { [POLICIES_ANNOTATION]: workload.policies.join(',') } : {}),
+    ...(workload.guest === undefined ? {} : { [GUEST_ANNOTATION]: workload.guest }),
     ...workload.annotations,
   };
   const hasAnnotations = Object.keys(annotations).length > 0;

@@ -64,7 +64,9 @@ export const scenarioSchema = z.strictObject({
   before: z.array(stepSchema).optional(),
   request: z.strictObject({
     from: z.string(),
-    to: z.string().describe('http://…, tcp://host:port or udp://host:port'),
+    to: z
+      .string()
+      .describe('http://…, tcp://host:port, udp://host:port, dns://name/type or dns-tcp://…'),
     ipFamily: z.enum(IP_FAMILIES).optional().describe('Where there are two'),
     count: z.int().min(1).max(1000).optional(),
   }),

@@ -75,8 +75,14 @@ const workloadSchema = z.strictObject({
     .array(z.string())
     .optional()
     .describe('Policies of scope WorkloadSelector that hold for it, as namespace/name'),
+  guest: z
+    .string()
+    .optional()
+    .describe('Interface of the pod behind which a virtual machine lives: `<pod>-guest`'),
   labels: stringMap.optional(),
-  annotations: stringMap.optional(),
+  annotations: stringMap
+    .optional()
+    .describe('Those of Istio change what its redirect does, from the release on that knows them'),
 });
 
 const SERVICE_PORT = /^[1-9]\d{0,4}(\/(tcp|udp))?$/;

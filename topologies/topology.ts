@@ -81,8 +81,8 @@ export type ScenarioStep =
 
 /**
  * One request. `from` is a pod (`sleep` or `demo/sleep`), a node (its kubelet-like prober) or
- * `outside`. `to` is a URL: `http://…`, `tcp://host:port` (sends a canary and wants it back) or
- * `udp://host:port`. A host may be a service name, an address, a pod (`pod:demo/httpbin`), a
+ * `outside`. `to` is a URL: `http://…`, `tcp://host:port` (sends a canary and wants it back),
+ * `udp://host:port`, or a question to the cluster's DNS: `dns://name/type`, `dns-tcp://…`. A host may be a service name, an address, a pod (`pod:demo/httpbin`), a
  * node (`node:node1`), `outside` or `self` (the client pod's own address). Read it with
  * `parseRequestTarget()`.
  */

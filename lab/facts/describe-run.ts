@@ -16,6 +16,15 @@ export function describePlaces(plan: Plan, map: NetnsMap): readonly Place[] {
     addresses: addressesOf(pod),
     identity: `spiffe://${plan.trustDomain}/ns/${pod.namespace}/sa/${pod.serviceAccount}`,
   }));
+  const guests = (plan.guests ?? []).map<Place>((guest) => ({
+    name: guest.name,
+    kind: 'pod',
+    namespace: guest.namespace,
+    workload: guest.name,
+    netns: guest.netns,
+    node: guest.node,
+    addresses: addressesOf(guest),
+  }));
   const nodes = plan.nodes.map<Place>((node) => ({
     name: node.name,
     kind: 'node',
@@ -44,7 +53,7 @@ export function describePlaces(plan: Plan, map: NetnsMap): readonly Place[] {
     addresses: vipsOf(service),
   }));
   const placed = nodes.filter(({ netns }) => map.roleOf(netns) === 'node');
-  return [...pods, ...placed, ...outside, ...services];
+  return [...pods, ...guests, ...placed, ...outside, ...services];
 }
 
 function addressesIn(plan: Plan, netns: string): readonly string[] {

@@ -1,5 +1,6 @@
 import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from '../../dataplane/redirect/constants.ts';
 import { addressesOf, nodeAddresses, vipsOf } from '../plan/families.ts';
+import { guestNames, type GuestPlan } from '../plan/guests.ts';
 import type { Plan, PodPlan } from '../plan/plan.ts';
 import type { InterfaceFacts } from './facts.ts';
 
@@ -10,6 +11,8 @@ export interface NetnsMap {
   readonly nodeOf: (netns: string) => string | undefined;
   /** The pod whose netns this is. */
   readonly podIn: (netns: string) => PodPlan | undefined;
+  /** The machine inside a pod whose netns this is. */
+  readonly guestIn: (netns: string) => GuestPlan | undefined;
   /** The pod a leg record names (`namespace/name`). */
   readonly podNamed: (name: string) => PodPlan | undefined;
   /** Netns of a node's ztunnel. */
@@ -38,6 +41,7 @@ export function mapNetns(plan: Plan): NetnsMap {
     roleOf: (name) => netns.get(name)?.role ?? 'unknown',
     nodeOf: (name) => netns.get(name)?.node,
     podIn: (name) => podByNetns.get(name),
+    guestIn: (name) => plan.guests?.find(({ netns }) => netns === name),
     ztunnelOf: (node) => plan.nodes.find(({ name }) => name === node)?.ztunnelNetns,
     podNamed: (name) => podByName.get(name),
     peerOf: (name, link) => peers.get(`${name}/${link}`),
@@ -66,6 +70,7 @@ function namesOfAddresses(plan: Plan): ReadonlyMap<string, string> {
     }
   }
   for (const pod of plan.pods) for (const ip of addressesOf(pod)) names.set(ip, pod.name);
+  for (const [ip, name] of guestNames(plan.guests ?? [])) names.set(ip, name);
   for (const service of plan.services) {
     for (const vip of vipsOf(service)) names.set(vip, `${service.name}.${service.namespace}`);
   }

@@ -90,7 +90,8 @@ export class PathBuilder {
     if (isZtunnel) return { ...place, name: 'ztunnel', kind: 'ztunnel' };
     if (role === 'outside') return { ...place, name: 'outside', kind: 'outside' };
     if (role === 'node') return { ...place, name: this.#nodeName(netns, address), kind: 'node' };
-    const name = map.podIn(netns)?.name ?? map.nameOfIp(splitAddress(address).ip);
+    const owner = map.podIn(netns) ?? map.guestIn(netns);
+    const name = owner?.name ?? map.nameOfIp(splitAddress(address).ip);
     return { ...place, name, kind: 'app' };
   }
 

@@ -11,6 +11,7 @@ import { stepWithoutRecord } from './stitch-without-records.ts';
 
 /** Ports on which a ztunnel listens in a pod's netns (facts: ztunnel §1.1). */
 const PROXY_PORTS = new Set([15001, 15006, 15008]);
+const DNS_PORT = 15053;
 /** Listener behind each kind of record. */
 const LISTENERS = { outbound: 15001, 'inbound-passthrough': 15006, inbound: 15008 } as const;
 /** A path cannot be longer than this; a longer one is a loop in the evidence. */
@@ -26,13 +27,16 @@ export function stitchPath(request: RequestResult, context: StitchContext): Path
   let step: Step | undefined = firstStep(request, path, context);
   while (step !== undefined && path.legCount < MAX_LEGS) {
     const record: LegRecord | undefined = recordOf(step, path, context);
-    const isProxied: boolean = record !== undefined || looksProxied(step.connection, context);
+    const isAsked = isDnsProxy(step.connection, context);
+    const isProxied: boolean =
+      record !== undefined || isAsked || looksProxied(step.connection, context);
     path.addLeg(step.connection, {
       isProxied,
       stream: step.stream,
       ...(record && { listener: LISTENERS[record.direction] }),
     });
-    step = isProxied ? nextStep(step, record, path, context) : undefined;
+    if (isAsked) endAtDnsProxy(step.connection, path, context);
+    step = isProxied && !isAsked ? nextStep(step, record, path, context) : undefined;
   }
   return path.build();
 }
@@ -83,6 +87,29 @@ function narrow(
   if (found.length < 2) return found;
   const fitting = found.filter(fits);
   return fitting.length > 0 ? fitting : found;
+}
+
+/** Whether the server is a ztunnel's DNS proxy in a pod. */
+function isDnsProxy(connection: Connection, context: StitchContext): boolean {
+  const last = connection.sightings.at(-1);
+  return (
+    last !== undefined &&
+    context.map.roleOf(last.netns) === 'pod' &&
+    splitAddress(servedAt(connection, context)).port === DNS_PORT
+  );
+}
+
+/** What it knows, it answers itself: the path ends, unless it asked somebody else meanwhile. */
+function endAtDnsProxy(connection: Connection, path: PathBuilder, context: StitchContext): void {
+  const netns = connection.sightings.at(-1)?.netns ?? '';
+  const { startedNs, endedNs } = path.request;
+  const asked = context.connections
+    .beginningIn(netns)
+    .filter((each) => each !== connection && splitAddress(each.server).port === 53)
+    .filter((each) => isMarked(each.sightings[0]?.marks ?? []))
+    .filter((each) => beganWithin(each, BigInt(startedNs), BigInt(endedNs)));
+  if (asked.length === 0) return;
+  path.lacks(`ztunnel asked ${asked[0]?.server} meanwhile, and no record says for which question`);
 }
 
 /** Whether packets alone show that a proxy accepted this connection. */

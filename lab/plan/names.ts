@@ -5,6 +5,7 @@ import { namesOfService } from '../../topologies/service-names.ts';
 import { bracketed, canonicalIp, familyOf, type IpFamily } from '../../topologies/ip.ts';
 import { PlanError } from './errors.ts';
 import { addressesOf, addressOf, familiesOf, vipsOf, type Addressed } from './families.ts';
+import type { GuestPlan } from './guests.ts';
 import type { NodePlan, OutsidePlan, Plan, PodPlan, ServicePlan } from './plan.ts';
 
 /** What a word of a user names. */
@@ -18,6 +19,12 @@ export type Party =
       readonly kind: 'node';
       readonly netns: string;
       readonly node: NodePlan;
+    } & Addressed)
+  /** A machine inside a pod. */
+  | ({
+      readonly kind: 'guest';
+      readonly netns: string;
+      readonly guest: GuestPlan;
     } & Addressed)
   | ({
       readonly kind: 'outside';
@@ -83,8 +90,17 @@ export function findParty(plan: Plan, word: string): Party {
     const { ztunnelNetns: netns } = ztunnel;
     return { kind: 'ztunnel', netns, ...addressedAs('ztunnelAddress', ztunnel), node: ztunnel };
   }
+  const guest = guestNamed(plan, word);
+  if (guest) return { kind: 'guest', netns: guest.netns, ...addressed(guest), guest };
   const pod = findPodOrElse(plan, word);
   return { kind: 'pod', netns: pod.netns, ...addressed(pod), pod };
+}
+
+function guestNamed({ guests = [] }: Plan, word: string): GuestPlan | undefined {
+  const found = guests.filter(
+    ({ name, namespace, netns }) => [name, `${namespace}/${name}`, netns].includes(word),
+  );
+  return found.length === 1 ? found[0] : undefined;
 }
 
 function addressed({ address, secondAddress }: Addressed): Addressed {
@@ -146,10 +162,24 @@ export function resolveTarget(
 ): ResolvedTarget {
   const target = parseRequestTarget(to);
   if (typeof target === 'string') throw new PlanError('LAB_BAD_TARGET', to, target);
+  if (target.scheme === 'dns' || target.scheme === 'dns-tcp') {
+    return { ...target, ...dnsServer(plan, ipFamily), url: to };
+  }
   const { name, address } = endOf(plan, target, from, ipFamily);
   const authority = `${bracketed(name)}:${target.port}`;
   const url = `${target.scheme}://${authority}${target.scheme === 'http' ? target.path : ''}`;
   return { ...target, ...(address === undefined ? {} : { address }), authority, url };
+}
+
+function dnsServer(
+  { dnsServiceIp, secondDnsServiceIp }: Plan,
+  ipFamily: IpFamily | undefined,
+): { readonly address: string; readonly authority: string } {
+  const address =
+    [dnsServiceIp, secondDnsServiceIp].find(
+      (one) => one !== undefined && familyOf(one) === ipFamily,
+    ) ?? dnsServiceIp;
+  return { address, authority: `${bracketed(address)}:53` };
 }
 
 function endOf(
@@ -188,9 +218,9 @@ function endOf(
       if (from.kind !== 'fabric') return of(from);
       throw new PlanError('LAB_BAD_TARGET', 'self', 'Cannot use "self": the fabric has no address');
     case 'name': {
-      const namespace = from.kind === 'pod' ? from.pod.namespace : undefined;
+      const namespace = namespaceOf(from);
       const service = findService(plan, host.name, namespace);
-      if (from.kind === 'pod') return { name: host.name };
+      if (namespace !== undefined) return { name: host.name };
       const address = addressesOfService(service).find(
         (one) => ipFamily === undefined || familyOf(one) === ipFamily,
       );
@@ -200,6 +230,12 @@ function endOf(
       throw new PlanError('LAB_BAD_TARGET', host.name, message);
     }
   }
+}
+
+/** Namespace whose names come first for a client; nodes and the client outside have none. */
+function namespaceOf(from: Party): string | undefined {
+  if (from.kind === 'pod') return from.pod.namespace;
+  return from.kind === 'guest' ? from.guest.namespace : undefined;
 }
 
 /** Its virtual addresses, or those of the pods of a headless one. */

@@ -4,6 +4,7 @@ import { DNS_SERVICE_IPS, RANGES } from '../../topologies/ranges.ts';
 import { MESH_NAMESPACE, onFabric, OUTSIDE_ADDRESSES } from './addressing.ts';
 import { attachNode, attachPod, MTU_BYTES, onLink, podMtuBytes } from './cni.ts';
 import { nodeAddresses, nodeIn, type Addressed } from './families.ts';
+import { guestSide, masqueradeGuest, towardsGuest, type GuestPlan } from './guests.ts';
 import { linkNames, macOf } from './hash.ts';
 import { renderKubeProxy } from './kube-proxy.ts';
 import type { NetnsPlan, NodePlan, PodPlan, RoutePlan, ServicePlan, VethPlan } from './plan.ts';
@@ -18,6 +19,7 @@ const UPLINK = 'eth0';
 export interface Parts {
   readonly nodes: readonly NodePlan[];
   readonly pods: readonly PodPlan[];
+  readonly guests: readonly GuestPlan[];
   readonly services: readonly ServicePlan[];
   readonly cni: CniName;
   readonly ipFamilies: readonly IpFamily[];
@@ -32,7 +34,7 @@ interface PodNetns extends Addressed {
 
 /** Every netns and veth: fabric, nodes, their ztunnels and pods, and the client outside. */
 export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[] } {
-  const { nodes, pods, cni } = parts;
+  const { nodes, pods, guests, cni } = parts;
   const ports = fabricPorts(nodes);
   const netns: NetnsPlan[] = [fabric(ports.map(({ port }) => port)), outside(parts)];
   const links = ports.map(({ netns: end, port }) => veth('fabric', port, end, MTU_BYTES));
@@ -53,6 +55,10 @@ export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[]
       netns.push(podNetns(pod, node, parts, pod.system ? undefined : pod.namespace));
       links.push(veth(node.name, pod.hostLink, pod.netns, podMtu));
     }
+  }
+  for (const guest of guests) {
+    netns.push(guestNetns(guest, parts));
+    links.push(veth(guest.podNetns, guest.link, guest.netns, podMtu));
   }
   return { netns, links };
 }
@@ -141,24 +147,47 @@ function nodeNetns(
   };
 }
 
+/** A guest has the pod's name server, as its DHCP server would tell it. */
+function guestNetns(guest: GuestPlan, { ipFamilies }: Parts): NetnsPlan {
+  const servers = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);
+  return {
+    name: guest.netns,
+    role: 'pod',
+    node: guest.node,
+    sysctls: sysctlsOf('pod', ipFamilies),
+    sysctlsIfPresent: sysctlsIfPresent('pod'),
+    bridges: [],
+    ...guestSide(ipFamilies),
+    resolvConf: resolvConfOfPod(guest.namespace, servers),
+    hosts: hostsOfPod(guest.netns, guest, ipFamilies),
+  };
+}
+
 function podNetns(
   pod: PodNetns,
   node: NodePlan,
-  { cni, ipFamilies }: Parts,
+  { cni, ipFamilies, guests }: Parts,
   searchNamespace: string | undefined,
 ): NetnsPlan {
+  const guest = guests.find(({ podNetns }) => podNetns === pod.netns);
+  const attached = attachPod(cni, node, pod);
+  const restore = guest && masqueradeGuest(guest, 'IPv4');
+  const restoreIpv6 = guest && masqueradeGuest(guest, 'IPv6');
   const role = pod.netns === node.ztunnelNetns ? 'ztunnel' : 'pod';
   const servers = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);
   return {
     name: pod.netns,
     role,
     node: node.name,
-    sysctls: sysctlsOf(role, ipFamilies),
+    sysctls: sysctlsOf(role, ipFamilies, guest !== undefined),
     sysctlsIfPresent: sysctlsIfPresent(role),
     bridges: [],
-    ...attachPod(cni, node, pod),
+    routes: attached.routes,
+    addresses: [...attached.addresses, ...(guest ? towardsGuest(guest, ipFamilies) : [])],
     resolvConf:
       searchNamespace === undefined ? NO_RESOLVER : resolvConfOfPod(searchNamespace, servers),
     hosts: hostsOfPod(pod.netns, pod, ipFamilies),
+    ...(restore === undefined ? {} : { restore }),
+    ...(restoreIpv6 === undefined ? {} : { restoreIpv6 }),
   };
 }

@@ -12,6 +12,7 @@ import type { Topology } from '../../topologies/topology.ts';
 import { OUTSIDE_ADDRESSES, planNodes } from './addressing.ts';
 import { PlanError } from './errors.ts';
 import { checkFlavours } from './flavours.ts';
+import { planGuests } from './guests.ts';
 import { planNetns } from './netns.ts';
 import type { OutsidePlan, Plan } from './plan.ts';
 import { namedPortsOf, planPods } from './pods.ts';
@@ -46,6 +47,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   if (problem !== undefined) throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', problem);
   const nodes = planNodes(topology.nodes, ipFamilies);
   const pods = planPods(objects, nodes);
+  const guests = planGuests(pods, ipFamilies);
   const services = planServices(objects, pods, { namedPorts: namedPortsOf(objects), ipFamilies });
   const [dnsServiceIp, secondDnsServiceIp] = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);
   return {
@@ -63,9 +65,10 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     dnsServiceIp: dnsServiceIp!,
     ...(secondDnsServiceIp === undefined ? {} : { secondDnsServiceIp }),
     ...(ipFamilies.join() === 'IPv4' ? {} : { ipFamilies }),
-    ...planNetns({ nodes, pods, services, cni, ipFamilies }),
+    ...planNetns({ nodes, pods, guests, services, cni, ipFamilies }),
     nodes,
     pods,
+    ...(guests.length === 0 ? {} : { guests }),
     outside: planOutside(ipFamilies),
     services,
     policies: topology.policies,

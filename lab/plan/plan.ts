@@ -1,6 +1,7 @@
 import type { Era, IptablesBackend, TproxyRelease } from '../../dataplane/redirect/era.ts';
 import type { GeneveRelease } from '../../dataplane/redirect/geneve-constants.ts';
 import type { CniName, NetworkPolicyFlavour } from '../../topologies/cni.ts';
+import type { GuestPlan } from './guests.ts';
 import type {
   CaptureOptions,
   IpFamily,
@@ -39,6 +40,8 @@ export interface Plan {
   readonly links: readonly VethPlan[];
   readonly nodes: readonly NodePlan[];
   readonly pods: readonly PodPlan[];
+  /** Machines inside pods; absent when there are none. */
+  readonly guests?: readonly GuestPlan[];
   /** The client outside the cluster; its apps answer requests that leave the cluster. */
   readonly outside: OutsidePlan;
   readonly services: readonly ServicePlan[];

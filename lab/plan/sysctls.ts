@@ -10,9 +10,9 @@ import type { NetnsRole } from './plan.ts';
 export function sysctlsOf(
   role: NetnsRole,
   ipFamilies: readonly IpFamily[] = ['IPv4'],
+  isRouter = role === 'node',
 ): Readonly<Record<string, string>> {
   const isIpv6 = role !== 'fabric' && ipFamilies.includes('IPv6');
-  const isRouter = role === 'node';
   const perLink: readonly (readonly [string, string])[] = [
     // Spoofed sources and asymmetric paths must not be dropped by the kernel on some machines.
     ['rp_filter', '0'],

@@ -228,6 +228,7 @@ function placeOf(plan: Plan, status: LabStatus, text: string): RulesPlaceInLab {
     }
     case 'ztunnel':
       return { role: 'ztunnel', enrolled: false, node: party.node };
+    case 'guest':
     case 'outside':
     case 'fabric':
       return { role: 'other', enrolled: false };

@@ -3,7 +3,7 @@
  *
  *     app-host serve <plan.json>                        ordered over the message channel
  *     app-host client tcp|udp <host> <port> <canary> <timeout ms>    one exchange, JSON on stdout
- *     app-host client dns-udp|dns-tcp <server> <port> <name> <timeout ms>  one question
+ *     app-host client dns-udp|dns-tcp <server> <port> <name> <timeout ms> [type]  one question
  */
 import { readFileSync } from 'node:fs';
 import { closeNetns, openNetns } from '../../dataplane/kernel/netns.ts';

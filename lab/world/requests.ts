@@ -57,7 +57,7 @@ export async function makeRequest(
     name: options.name ?? `${request.from} -> ${request.to}`,
     from: request.from,
     to: request.to,
-    protocol: target.scheme,
+    protocol: protocolOf(target.scheme),
     canary,
     clientNetns: from.netns,
     startedNs: startedNs.toString(),
@@ -87,10 +87,22 @@ async function runClient(
     return readCurl(await runCaptured([...inside, ...argv], limits));
   }
   const { scheme, port } = target;
+  if (scheme === 'dns' || scheme === 'dns-tcp') {
+    const { host, path } = target;
+    const name = host.kind === 'name' ? host.name : '';
+    const asked = [target.address ?? '', String(port), name, String(timeoutMs), path];
+    const argv = ['client', scheme === 'dns' ? 'dns-udp' : 'dns-tcp', ...asked];
+    return readEcho(await runCaptured([...inside, ...programArgv('app-host'), ...argv], limits));
+  }
   const host = target.address ?? target.authority.slice(0, -`:${port}`.length);
   const client = ['client', scheme, host, String(port), canary, String(timeoutMs)];
   if (ipFamily !== undefined) client.push(ipFamily === 'IPv6' ? '6' : '4');
   return readEcho(await runCaptured([...inside, ...programArgv('app-host'), ...client], limits));
+}
+
+function protocolOf(scheme: ResolvedTarget['scheme']): RequestReport['protocol'] {
+  if (scheme === 'dns') return 'udp';
+  return scheme === 'dns-tcp' ? 'tcp' : scheme;
 }
 
 /** Nodes and the client outside have no cluster DNS: a name comes with its address. */

@@ -145,6 +145,11 @@ function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
         isEnrolled: pod.enrolled,
       }),
     );
+  const guests = (plan.guests ?? [])
+    .filter((guest) => guest.node === node.name)
+    .map(({ netns, name: title, address }) =>
+      house(look, { netns, title, address, role: 'pod', isEnrolled: false }),
+    );
   const hasZtunnel = plan.netns.some(({ name }) => name === node.ztunnelNetns);
   const ztunnel = house(look, {
     netns: node.ztunnelNetns,
@@ -161,7 +166,7 @@ function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
     netns: node.name,
     address: node.address,
     gateway: node.gateway,
-    houses: [...pods, ...(hasZtunnel ? [ztunnel] : [])],
+    houses: [...pods, ...guests, ...(hasZtunnel ? [ztunnel] : [])],
     ...(uplink !== undefined && { uplink: `${node.name}/${uplink}` }),
     ...(switchPort !== undefined && { switchPort }),
     loose: own.filter((name) => !peers.has(`${node.name}/${name}`)),
