@@ -31,7 +31,8 @@ const TARGET =
  */
 export function parseRequestTarget(to: string): RequestTarget | string {
   const match = TARGET.exec(to);
-  if (!match) return `Not a request target "${to}": want http://, tcp:// or udp:// host:port, or dns://name`;
+  if (!match)
+    return `Not a request target "${to}": want http://, tcp:// or udp:// host:port, or dns://name`;
   const scheme = match[1] as RequestTarget['scheme'];
   if (scheme === 'dns' || scheme === 'dns-tcp') {
     return questionOf(scheme, { name: match[2]!, port: match[3], path: match[4] });
@@ -46,7 +47,11 @@ export function parseRequestTarget(to: string): RequestTarget | string {
 
 function questionOf(
   scheme: 'dns' | 'dns-tcp',
-  { name, port, path = '/A' }: { name: string; port?: string | undefined; path?: string | undefined },
+  {
+    name,
+    port,
+    path = '/A',
+  }: { name: string; port?: string | undefined; path?: string | undefined },
 ): RequestTarget | string {
   const type = path.slice(1);
   if (port !== undefined) return `Request target "${scheme}://${name}" takes no port`;

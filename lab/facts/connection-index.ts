@@ -58,6 +58,7 @@ export function beganWithin(connection: Connection, fromNs: bigint, toNs: bigint
 /** Leg records, found by the netns of their pod and the client of what they accepted. */
 export class LegRecordIndex {
   readonly #accepted = new Map<string, LegRecord[]>();
+  readonly #made = new Set<string>();
   readonly #map: NetnsMap;
 
   constructor(records: readonly LegRecord[], map: NetnsMap) {
@@ -65,7 +66,9 @@ export class LegRecordIndex {
     const ordered = [...records].sort((a, b) => Number(BigInt(a.openedNs) - BigInt(b.openedNs)));
     for (const record of ordered) {
       const netns = this.netnsOf(record);
-      if (netns !== undefined) push(this.#accepted, `${netns} ${record.accepted.peer}`, record);
+      if (netns === undefined) continue;
+      push(this.#accepted, `${netns} ${record.accepted.peer}`, record);
+      if (record.upstream) this.#made.add(`${netns} ${record.upstream.local}`);
     }
   }
 
@@ -73,6 +76,11 @@ export class LegRecordIndex {
   netnsOf(record: LegRecord): string | undefined {
     if (record.sockets === 'ztunnel') return this.#map.ztunnelOf(record.node);
     return this.#map.podNamed(record.pod)?.netns;
+  }
+
+  /** Whether a record says that a proxy in `netns` connected from `local` for one of its clients. */
+  explains(netns: string, local: string): boolean {
+    return this.#made.has(`${netns} ${local}`);
   }
 
   /** Records about connections that `client` made to a proxy in `netns`, by time. */

@@ -12,8 +12,9 @@ const PROXY_PORTS = /:(?:15001|15006|15008|15053)$/;
 /**
  * Pairs the halves of one interface. Replies to an opened TCP connection are known by what they
  * acknowledge, whatever address they come from: under REDIRECT the replies on loopback come from
- * the original destination. Everything else is paired by the reversed tuple. Halves that no client
- * frame belongs to (the capture began in the middle) become conversations of their own.
+ * the original destination. Answers of ztunnel's DNS do, too, and are known by the client's end alone.
+ * Everything else is paired by the reversed tuple. Halves that no client frame belongs to (the
+ * capture began in the middle) become conversations of their own.
  */
 export function pairHalves(halves: readonly HalfFlow[]): readonly Conversation[] {
   const unpaired = new Set(halves);
@@ -48,6 +49,17 @@ function indexAnswers(halves: readonly HalfFlow[]): Map<number, HalfFlow[]> {
   return index;
 }
 
+/** The answer to a question that REDIRECT gave to ztunnel: only the client's end tells it. */
+function answerOfDns(asked: HalfFlow, rest: ReadonlySet<HalfFlow>): HalfFlow | undefined {
+  if (asked.protocol !== 'udp' || !asked.destination.endsWith(':15053')) return undefined;
+  const isAnswer = (each: HalfFlow): boolean =>
+    each.protocol === 'udp' &&
+    each.destination === asked.source &&
+    each.direction === turned(asked.direction) &&
+    each.firstNs >= asked.firstNs;
+  return [...rest].find(isAnswer);
+}
+
 function pairRest(halves: readonly HalfFlow[]): Conversation[] {
   const rest = new Set(halves);
   const byTuple = new Map<string, HalfFlow[]>();
@@ -59,7 +71,8 @@ function pairRest(halves: readonly HalfFlow[]): Conversation[] {
   for (const half of halves) {
     if (!rest.delete(half)) continue;
     const key = `${turned(half.direction)} ${half.protocol} ${half.destination} ${half.source}`;
-    const opposite = (byTuple.get(key) ?? []).find((each) => rest.has(each));
+    const opposite =
+      (byTuple.get(key) ?? []).find((each) => rest.has(each)) ?? answerOfDns(half, rest);
     if (opposite !== undefined) rest.delete(opposite);
     // An answer to a SYN that took another way: only the first frame of a connection is tunnelled.
     const answers = half.syn !== undefined && !half.opens;

@@ -107,6 +107,7 @@ function endAtDnsProxy(connection: Connection, path: PathBuilder, context: Stitc
     .beginningIn(netns)
     .filter((each) => each !== connection && splitAddress(each.server).port === 53)
     .filter((each) => isMarked(each.sightings[0]?.marks ?? []))
+    .filter((each) => !context.records.explains(netns, each.sightings[0]?.client ?? ''))
     .filter((each) => beganWithin(each, BigInt(startedNs), BigInt(endedNs)));
   if (asked.length === 0) return;
   path.lacks(`ztunnel asked ${asked[0]?.server} meanwhile, and no record says for which question`);

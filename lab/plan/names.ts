@@ -97,8 +97,8 @@ export function findParty(plan: Plan, word: string): Party {
 }
 
 function guestNamed({ guests = [] }: Plan, word: string): GuestPlan | undefined {
-  const found = guests.filter(
-    ({ name, namespace, netns }) => [name, `${namespace}/${name}`, netns].includes(word),
+  const found = guests.filter(({ name, namespace, netns }) =>
+    [name, `${namespace}/${name}`, netns].includes(word),
   );
   return found.length === 1 ? found[0] : undefined;
 }

@@ -1,6 +1,9 @@
 import { ERAS, IPTABLES_BACKENDS, TPROXY_RELEASES } from '../../dataplane/redirect/era.ts';
 import type { Era, IptablesBackend } from '../../dataplane/redirect/era.ts';
-import { DEFAULT_GENEVE_RELEASE, GENEVE_RELEASES } from '../../dataplane/redirect/geneve-constants.ts';
+import {
+  DEFAULT_GENEVE_RELEASE,
+  GENEVE_RELEASES,
+} from '../../dataplane/redirect/geneve-constants.ts';
 import { CNI_NAMES, type CniName } from '../../topologies/cni.ts';
 import { scenarioInEra } from '../../topologies/era-expectations.ts';
 import { nearest } from '../../topologies/nearest.ts';
