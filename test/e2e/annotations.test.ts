@@ -76,7 +76,7 @@ t.test(`without the annotations the same scenarios do not hold in era ${era}`, a
 function withoutAnnotations(object: KubernetesObject): KubernetesObject {
   const { annotations, ...metadata } = object.metadata;
   const guest = annotations?.[GUEST_ANNOTATION];
-  if (guest === undefined) return { ...object, metadata } as KubernetesObject;
+  if (guest === undefined) return { ...object, metadata };
   const left = { ...metadata, annotations: { [GUEST_ANNOTATION]: guest } };
-  return { ...object, metadata: left } as KubernetesObject;
+  return { ...object, metadata: left };
 }

@@ -295,7 +295,7 @@ const FAULTS: readonly (readonly [string, string, readonly string[]])[] = [
     'target that is none',
     withLines(`${SCENARIO} expect: {} }]`.replace('http://', 'gopher://')),
     [
-      't.yaml:13:52: Not a request target "gopher://httpbin.demo:8000/": want http://, tcp:// or udp:// host:port',
+      't.yaml:13:52: Not a request target "gopher://httpbin.demo:8000/": want http://, tcp:// or udp:// host:port, or dns://name',
     ],
   ],
   [
@@ -696,6 +696,22 @@ t.test('nearest() finds slips and nothing else', async (t) => {
   t.equal(nearest('scen', ['services', 'scenarios']), 'scenarios');
   t.equal(nearest('zebra', ['name', 'nodes']), undefined);
   t.equal(nearest('x'.repeat(100_000), ['x']), undefined);
+});
+
+t.test('guests and questions have their own faults', (t) => {
+  t.match(parseRequestTarget('dns://a.b/AAAA'), { scheme: 'dns', port: 53, path: 'AAAA' });
+  t.match(parseRequestTarget('dns-tcp://a.b'), { host: { name: 'a.b' }, path: 'A' });
+  t.equal(parseRequestTarget('dns://a.b:53'), 'Request target "dns://a.b" takes no port');
+  t.match(parseRequestTarget('dns://a.b/MX'), /^Not a type of record "MX": want one of A, /);
+  t.match(parseRequestTarget('dns://pod:x'), /^Not a name to ask for "pod:x"$/);
+  const withGuest = (name: string): (() => unknown) => {
+    const text = `name: g\nnodes: [n]\nworkloads: { vm: { guest: ${name} } }\n`;
+    return () => parseTopology(text, 't.yaml');
+  };
+  t.throws(withGuest('eth0'), { message: /^t.yaml:3:26: Not an interface for a guest "eth0": / });
+  t.throws(withGuest("'a b'"), { message: /Not an interface for a guest "a b"/ });
+  t.doesNotThrow(withGuest('k6t-eth0'));
+  t.end();
 });
 
 t.test('parseRequestTarget() and parseLegNotation() read what people write', async (t) => {
