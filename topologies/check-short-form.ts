@@ -1,5 +1,4 @@
 import { notOfLab } from './check-addresses.ts';
-import { DEFAULT_CNI_NAME, type CniName } from './cni.ts';
 import { DEFAULT_ERA_NAME, type EraName } from './era.ts';
 import type { TopologyFault } from './errors.ts';
 import { parseIpRange, rangesOverlap, type IpFamily, type IpRange } from './ip.ts';
@@ -29,23 +28,19 @@ export const DEFAULT_IP_FAMILIES: readonly IpFamily[] = ['IPv4'];
 /** Why a lab cannot have these families; `undefined` when it can. */
 export function familiesProblem(lab: {
   readonly era: EraName;
-  readonly cni: CniName;
   readonly ipFamilies: readonly IpFamily[];
 }): string | undefined {
   if (!lab.ipFamilies.includes('IPv6')) return undefined;
   if (lab.era === 'geneve') {
     return 'Cannot use IPv6 in era "geneve": its redirect has rules for IPv4 only, want [IPv4]';
   }
-  if (lab.cni === 'vxlan') {
-    return 'Cannot use IPv6 with cni "vxlan": the overlay carries IPv4 only, want "ptp" or "bridge"';
-  }
   return undefined;
 }
 
 function checkFamilies(input: TopologyInput, document: SourceDocument): TopologyFault[] {
-  const { era = DEFAULT_ERA_NAME, cni = DEFAULT_CNI_NAME } = input;
+  const { era = DEFAULT_ERA_NAME } = input;
   const ipFamilies = input.ipFamilies ?? DEFAULT_IP_FAMILIES;
-  const problem = familiesProblem({ era, cni, ipFamilies });
+  const problem = familiesProblem({ era, ipFamilies });
   return problem === undefined ? [] : [document.fault(['ipFamilies'], problem)];
 }
 

@@ -24,8 +24,8 @@ const selector = z.strictObject({
   matchExpressions: z.array(expression).nullish(),
 });
 
-const CIDR_ERROR = 'Not an IPv4 CIDR: want an address with its prefix length';
-const cidr = z.string().refine((text) => parseIpRange(text)?.family === 'IPv4', CIDR_ERROR);
+const CIDR_ERROR = 'Not a CIDR: want an address with its prefix length';
+const cidr = z.string().refine((text) => parseIpRange(text) !== undefined, CIDR_ERROR);
 
 const ipBlock = z
   .strictObject({ cidr, except: z.array(cidr).nullish() })

@@ -30,7 +30,7 @@ const INFO_SLAVE_KIND = 4;
 const INFO_SLAVE_DATA = 5;
 const BRPORT_MODE = 4;
 const VETH_INFO_PEER = 1;
-const VXLAN = { id: 1, local: 4, learning: 7, port: 15 } as const;
+const VXLAN = { id: 1, local: 4, learning: 7, port: 15, local6: 17 } as const;
 const IFF_UP = 1;
 const AF_INET = 2;
 const AF_BRIDGE = 7;
@@ -115,7 +115,7 @@ export function createVxlan(end: VxlanEnd): Buffer {
       nested(
         INFO_DATA,
         u32Attribute(VXLAN.id, end.vni),
-        attribute(VXLAN.local, ipToBytes(end.local)),
+        attribute(end.local.includes(':') ? VXLAN.local6 : VXLAN.local, ipToBytes(end.local)),
         attribute(VXLAN.learning, Buffer.from([0])),
         attribute(VXLAN.port, port),
       ),

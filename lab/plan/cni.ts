@@ -14,8 +14,8 @@ import type {
 
 /** MTU of links without an overlay around them. */
 export const MTU_BYTES = 1500;
-/** Outer IPv4, UDP and VXLAN header and inner Ethernet header (RFC 7348 §5). */
-const VXLAN_OVERHEAD_BYTES = 50;
+/** Outer IP, UDP and VXLAN header and inner Ethernet header (RFC 7348 §5). */
+const VXLAN_OVERHEAD_BYTES = { IPv4: 50, IPv6: 70 } as const;
 
 /** Bridge of the pods on a node, as the reference plugins call it. */
 export const POD_BRIDGE = 'cni0';
@@ -49,8 +49,8 @@ export interface PodAttachment {
 }
 
 /** MTU of a pod's link: what fits into the overlay with its headers around it. */
-export function podMtuBytes(cni: CniName): number {
-  return cni === 'vxlan' ? MTU_BYTES - VXLAN_OVERHEAD_BYTES : MTU_BYTES;
+export function podMtuBytes(cni: CniName, outer: IpFamily = 'IPv4'): number {
+  return cni === 'vxlan' ? MTU_BYTES - VXLAN_OVERHEAD_BYTES[outer] : MTU_BYTES;
 }
 
 /** How a node reaches pods, its own and those of other nodes. */
@@ -65,7 +65,9 @@ export function attachNode(
     bridges: cni === 'bridge' ? [podBridge(node, own)] : [],
     ...(overlay && { vxlans: [overlay] }),
     addresses: [
-      ...(overlay ? [{ link: OVERLAY, address: `${overlayAddress(node)}/32` }] : []),
+      ...(overlay ? nodeAddresses(node) : []).map((here) => {
+        return { link: OVERLAY, address: asHost(overlayAddress(here)) };
+      }),
       ...nodeAddresses(node).flatMap((here) => gateways(cni, here, own)),
     ],
     routesToNodes: nodeAddresses(node).flatMap(({ address }) =>
@@ -157,10 +159,10 @@ function overlayOf(node: NodePlan, others: readonly NodePlan[]): VxlanPlan {
     udpPort: VXLAN_UDP_PORT,
     mac: macOf(node.name, OVERLAY),
     local: node.address,
-    mtuBytes: podMtuBytes('vxlan'),
+    mtuBytes: podMtuBytes('vxlan', familyOf(node.address)),
     peers: others.map((other) => ({
       node: other.address,
-      address: overlayAddress(other),
+      addresses: nodeAddresses(other).map(overlayAddress),
       mac: macOf(other.name, OVERLAY),
     })),
   };

@@ -6,8 +6,8 @@ import { PlanError } from './errors.ts';
 /**
  * Refuses what does not go together, with the reason.
  * @throws {PlanError} LAB_PLAN_CONFLICT: era geneve where pods hang on a bridge (Istio 1.18 to 1.20
- *   `cni/pkg/ambient/net_linux.go` looks up the route to its ztunnel and wants a veth); policies in
- *   a lab with IPv6, which nobody would enforce there.
+ *   `cni/pkg/ambient/net_linux.go` looks up the route to its ztunnel and wants a veth); IPv6 with
+ *   releases of era inpod-tproxy whose set of probed pods holds IPv4 only.
  */
 export function checkFlavours(topology: Topology, era: Era, cni: CniName): void {
   if (era === 'geneve' && cni === 'bridge') {
@@ -21,15 +21,6 @@ export function checkFlavours(topology: Topology, era: Era, cni: CniName): void 
     const message =
       `Cannot plan IPv6 with release "${topology.release}" of era "inpod-tproxy": its set of ` +
       'probed pods holds IPv4 only, want 1.23 or 1.24';
-    throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', message);
-  }
-  const hasPolicies =
-    topology.objects.some(({ kind }) => kind === 'NetworkPolicy') ||
-    topology.scenarios.some(({ before }) => before.some(({ kind }) => kind === 'apply'));
-  if (hasPolicies && topology.ipFamilies.includes('IPv6')) {
-    const message =
-      'Cannot plan NetworkPolicy objects in a lab with IPv6: they are enforced for IPv4 only, ' +
-      'want ipFamilies: [IPv4]';
     throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', message);
   }
 }

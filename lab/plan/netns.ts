@@ -38,7 +38,7 @@ export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[]
   const ports = fabricPorts(nodes);
   const netns: NetnsPlan[] = [fabric(ports.map(({ port }) => port)), outside(parts)];
   const links = ports.map(({ netns: end, port }) => veth('fabric', port, end, MTU_BYTES));
-  const podMtu = podMtuBytes(cni);
+  const podMtu = podMtuBytes(cni, parts.ipFamilies[0]);
   for (const node of nodes) {
     const own = pods.filter((pod) => pod.node === node.name);
     const ztunnel: PodNetns = {

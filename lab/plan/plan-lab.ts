@@ -46,7 +46,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   const cni = options.cni === undefined ? topology.cni : cniOf(options.cni);
   const era = options.era === undefined ? topology.era : eraOf(options.era);
   checkFlavours(topology, era, cni);
-  const problem = familiesProblem({ era, cni, ipFamilies });
+  const problem = familiesProblem({ era, ipFamilies });
   if (problem !== undefined) throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', problem);
   const nodes = planNodes(topology.nodes, ipFamilies);
   const pods = planPods(objects, nodes);

@@ -93,7 +93,7 @@ export interface VxlanPlan {
   readonly vni: number;
   readonly udpPort: number;
   readonly mac: string;
-  /** Source of the outer packets. */
+  /** Source of the outer packets, of the lab's first family. */
   readonly local: string;
   readonly mtuBytes: number;
   readonly peers: readonly VxlanPeer[];
@@ -102,8 +102,8 @@ export interface VxlanPlan {
 export interface VxlanPeer {
   /** Destination of the outer packets. */
   readonly node: string;
-  /** Address and MAC of the device at the other end. */
-  readonly address: string;
+  /** Addresses, one of each family of the lab, and MAC of the device at the other end. */
+  readonly addresses: readonly string[];
   readonly mac: string;
 }
 

@@ -109,8 +109,11 @@ function createOverlay(
 }
 
 function peersOf(netns: NetnsPlan, { name, peers }: VxlanPlan): string[] {
-  return peers.flatMap(({ node, address, mac }) => [
-    `ip -n ${netns.name} neigh replace ${address} lladdr ${mac} dev ${name} nud permanent`,
+  return peers.flatMap(({ node, addresses, mac }) => [
+    ...addresses.map(
+      (address) =>
+        `ip -n ${netns.name} neigh replace ${address} lladdr ${mac} dev ${name} nud permanent`,
+    ),
     `bridge -n ${netns.name} fdb replace ${mac} dev ${name} dst ${node} self permanent`,
   ]);
 }

@@ -1,4 +1,5 @@
 import type { EgressRule, IngressRule, NetworkPolicy } from '../../topologies/network-policy.ts';
+import { asHost } from '../plan/families.ts';
 import { chainName } from '../plan/hash.ts';
 import type { PolicyCluster, PolicyPod } from './cluster.ts';
 import { hasNamedPort, rangeAt, reachOf, type PortRange, type Reach } from './peers.ts';
@@ -85,11 +86,14 @@ function admission({ chain, label, why, direction }: Admission): Admit {
     const admitted = `${why} admits ${range ? portText(range) : 'everything'} ${where}.`;
     const ports: PolicyMatch = range ?? {};
     if (reach === undefined) return [{ chain, match: ports, verdict, label, why: admitted }];
-    const cidr = reach.kind === 'pod' ? `${reach.pod.address}/32` : reach.cidr;
-    const match = { [end]: cidr, ...ports };
-    if (reach.kind === 'pod' || reach.except.length === 0) {
-      return [{ chain, match, verdict, label, why: admitted }];
+    if (reach.kind === 'pod') {
+      return reach.pod.addresses.map((address) => {
+        const match = { [end]: asHost(address), ...ports };
+        return { chain, match, verdict, label, why: admitted };
+      });
     }
+    const match = { [end]: reach.cidr, ...ports };
+    if (reach.except.length === 0) return [{ chain, match, verdict, label, why: admitted }];
     const inner = chainName('NP-BLOCK-', label, JSON.stringify([reach, range]));
     const excepted = reach.except.map((part): PolicyRule => ({
       chain: inner,

@@ -1,11 +1,13 @@
 import type { CniName } from '../../topologies/cni.ts';
 import type { NetworkPolicy } from '../../topologies/network-policy.ts';
+import { addressesOf, hasIpv6 } from '../plan/families.ts';
 import type { Plan, PodPlan } from '../plan/plan.ts';
 import { namedPortsOf } from '../plan/pods.ts';
 
 /** All that policies speak of, at one moment: pods with their labels, namespaces, policies. */
 export interface PolicyCluster {
   readonly cni: CniName;
+  readonly hasIpv6: boolean;
   readonly pods: readonly PolicyPod[];
   /** Labels by namespace. */
   readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
@@ -14,8 +16,10 @@ export interface PolicyCluster {
 
 export interface PolicyPod extends Pick<
   PodPlan,
-  'uid' | 'name' | 'namespace' | 'node' | 'address' | 'hostLink' | 'labels'
+  'uid' | 'name' | 'namespace' | 'node' | 'hostLink' | 'labels'
 > {
+  /** Of each family of the lab. */
+  readonly addresses: readonly string[];
   /** Container ports by name. */
   readonly namedPorts: ReadonlyMap<string, number>;
 }
@@ -46,6 +50,7 @@ export function clusterOf(plan: Plan, { policies, labels }: PolicyState): Policy
   );
   return {
     cni: plan.cni,
+    hasIpv6: hasIpv6(plan),
     policies,
     // Every namespace of a real cluster carries its name as a label.
     namespaces: new Map(
@@ -59,7 +64,7 @@ export function clusterOf(plan: Plan, { policies, labels }: PolicyState): Policy
       name: pod.name,
       namespace: pod.namespace,
       node: pod.node,
-      address: pod.address,
+      addresses: addressesOf(pod),
       hostLink: pod.hostLink,
       labels: labels.get(pod.uid) ?? pod.labels,
       namedPorts: ports.get(pod.uid) ?? new Map(),

@@ -1,4 +1,5 @@
 import { isSelected, policyTypesOf, type NetworkPolicy } from '../../topologies/network-policy.ts';
+import { asHost } from '../plan/families.ts';
 import { POD_BRIDGE } from '../plan/cni.ts';
 import { allowancesOf, type Allowance, type Direction } from './allowance.ts';
 import type { PolicyCluster, PolicyPod } from './cluster.ts';
@@ -33,7 +34,10 @@ export function generatePolicies(cluster: PolicyCluster, node: string): NodePoli
       label: 'replies',
       why: 'A connection is judged once, when it begins: replies need no rule of their own.',
     },
-    ...leaving.map(({ pod, chain }) => enter(FORWARD_CHAIN, at.from(pod), chain, pod, 'egress')),
+    ...(cluster.hasIpv6 && cluster.cni === 'bridge' ? NEIGHBOURS : []),
+    ...leaving.flatMap(({ pod, chain }) =>
+      at.from(pod).map((match) => enter(FORWARD_CHAIN, match, chain, pod, 'egress')),
+    ),
     {
       chain: FORWARD_CHAIN,
       match: {},
@@ -41,7 +45,9 @@ export function generatePolicies(cluster: PolicyCluster, node: string): NodePoli
       label: 'ingress',
       why: 'Nothing keeps it from leaving where it comes from; now to where it goes.',
     },
-    ...entering.map(({ pod, chain }) => enter(INGRESS_CHAIN, at.to(pod), chain, pod, 'ingress')),
+    ...entering.flatMap(({ pod, chain }) =>
+      at.to(pod).map((match) => enter(INGRESS_CHAIN, match, chain, pod, 'ingress')),
+    ),
     {
       chain: INGRESS_CHAIN,
       match: {},
@@ -51,10 +57,21 @@ export function generatePolicies(cluster: PolicyCluster, node: string): NodePoli
     },
     ...[...leaving, ...entering].flatMap(podChain),
     ...shared([...leaving, ...entering]),
-    ...entering.map(({ pod }) => fromNode(pod, at.to(pod))),
+    ...entering.flatMap(({ pod }) => at.to(pod).map((match) => fromNode(pod, match))),
   ];
   return { node, rules };
 }
+
+/** Solicitations and advertisements of neighbours (RFC 4861 §4.3, §4.4). */
+const NEIGHBOURS = [135, 136].map((icmpv6Type): PolicyRule => ({
+  chain: FORWARD_CHAIN,
+  match: { icmpv6Type },
+  verdict: { kind: 'accept' },
+  label: 'neighbour discovery',
+  why:
+    'Pods of one bridge find each other’s MAC so: it is no traffic that policies speak of, and ' +
+    'ARP, which IPv4 has for it, never gets here.',
+}));
 
 interface Isolation {
   readonly pod: PolicyPod;
@@ -93,16 +110,20 @@ function isolations(
  * How the node knows a pod: by the veth that is its own, which no source address can belie; behind
  * a bridge, where the IP hooks see only the bridge, by the bridge and the pod's address.
  */
-function placeOf({ cni }: PolicyCluster): Record<'from' | 'to', (pod: PolicyPod) => PolicyMatch> {
+function placeOf({
+  cni,
+}: PolicyCluster): Record<'from' | 'to', (pod: PolicyPod) => readonly PolicyMatch[]> {
   if (cni !== 'bridge') {
     return {
-      from: ({ hostLink }) => ({ inLink: hostLink }),
-      to: ({ hostLink }) => ({ outLink: hostLink }),
+      from: ({ hostLink }) => [{ inLink: hostLink }],
+      to: ({ hostLink }) => [{ outLink: hostLink }],
     };
   }
   return {
-    from: ({ address }) => ({ inLink: POD_BRIDGE, source: `${address}/32` }),
-    to: ({ address }) => ({ outLink: POD_BRIDGE, destination: `${address}/32` }),
+    from: ({ addresses }) =>
+      addresses.map((address) => ({ inLink: POD_BRIDGE, source: asHost(address) })),
+    to: ({ addresses }) =>
+      addresses.map((address) => ({ outLink: POD_BRIDGE, destination: asHost(address) })),
   };
 }
 

@@ -107,7 +107,7 @@ export interface CountedRule {
 
 /** Wanted rules beside the kernel's, by their place in their chain; only where both agree. */
 export function countPolicies(
-  { rules }: NodePolicies,
+  rules: NodePolicies['rules'],
   seen: readonly SeenRule[],
 ): readonly CountedRule[] {
   const next = new Map<string, number>();

@@ -1,7 +1,8 @@
-import { option, target, type RuleOption } from '../../dataplane/redirect/rule.ts';
+import { option, target, type Family, type RuleOption } from '../../dataplane/redirect/rule.ts';
 import { renderOption } from '../../dataplane/redirect/render.ts';
 import {
   chainsOf,
+  familyOfMatch,
   FORWARD_CHAIN,
   OUTPUT_CHAIN,
   type NodePolicies,
@@ -19,10 +20,15 @@ const JUMPS = [
 ] as const;
 
 /**
- * Input of one `iptables-restore --noflush` that leaves exactly these rules of ours in the table
- * filter, at once; rules of others stay. `present` are the chains and jumps of ours that are there.
+ * Input of one `iptables-restore --noflush` (or `ip6tables-restore`) that leaves exactly these rules
+ * of ours in the table filter, at once; rules of others stay. `present` are the chains and jumps of
+ * ours that are there. Chains are the same in both families, for what leads to them is.
  */
-export function renderIptables(policies: NodePolicies, present: PresentPolicies): string {
+export function renderIptables(
+  policies: NodePolicies,
+  present: PresentPolicies,
+  family: Family = 'ipv4',
+): string {
   const wanted = chainsOf(policies);
   const stale = present.chains.filter((chain) => !wanted.includes(chain));
   const unhook = JUMPS.filter(([, to]) => present.jumps.includes(to));
@@ -32,13 +38,18 @@ export function renderIptables(policies: NodePolicies, present: PresentPolicies)
     // Naming a chain that is there empties it.
     ...[...wanted, ...stale].map((chain) => `:${chain} - [0:0]`),
     ...unhook.map(([from, to]) => `-D ${from} -j ${to}`),
-    ...policies.rules.map(ruleText),
+    ...rulesOfFamily(policies, family).map(ruleText),
     ...hook.map(([from, to]) => `-A ${from} -j ${to}`),
     ...stale.map((chain) => `-X ${chain}`),
     'COMMIT',
     '',
   ];
   return lines.join('\n');
+}
+
+/** The rules that packets of one family can meet. */
+export function rulesOfFamily({ rules }: NodePolicies, family: Family): readonly PolicyRule[] {
+  return rules.filter(({ match }) => (familyOfMatch(match) ?? family) === family);
 }
 
 /** What of ours a namespace has. */
@@ -61,7 +72,7 @@ function ruleText({ chain, match, verdict, label }: PolicyRule): string {
 }
 
 function matchOptions(match: PolicyMatch): readonly RuleOption[] {
-  const { established, inLink, outLink, source, destination, protocol, ports } = match;
+  const { established, inLink, outLink, source, destination, protocol, ports, icmpv6Type } = match;
   const state = [option('-m', 'conntrack'), option('--ctstate', 'RELATED,ESTABLISHED')];
   return [
     ...(source === undefined ? [] : [option('-s', source)]),
@@ -69,6 +80,13 @@ function matchOptions(match: PolicyMatch): readonly RuleOption[] {
     ...(inLink === undefined ? [] : [option('-i', inLink)]),
     ...(outLink === undefined ? [] : [option('-o', outLink)]),
     ...(protocol === undefined ? [] : [option('-p', protocol)]),
+    ...(icmpv6Type === undefined
+      ? []
+      : [
+          option('-p', 'ipv6-icmp'),
+          option('-m', 'icmp6'),
+          option('--icmpv6-type', String(icmpv6Type)),
+        ]),
     ...(protocol === undefined || ports === undefined
       ? []
       : [option('-m', protocol), option('--dport', portText(ports))]),

@@ -43,15 +43,20 @@ function ruleText({ match, verdict, label }: PolicyRule): string {
 }
 
 function matchText(match: PolicyMatch): string[] {
-  const { established, inLink, outLink, source, destination, protocol, ports } = match;
+  const { established, inLink, outLink, source, destination, protocol, ports, icmpv6Type } = match;
   return [
     ...(established ? ['ct state established,related'] : []),
     ...(inLink === undefined ? [] : [`iifname "${inLink}"`]),
     ...(outLink === undefined ? [] : [`oifname "${outLink}"`]),
-    ...(source === undefined ? [] : [`ip saddr ${source}`]),
-    ...(destination === undefined ? [] : [`ip daddr ${destination}`]),
+    ...(source === undefined ? [] : [`${ip(source)} saddr ${source}`]),
+    ...(destination === undefined ? [] : [`${ip(destination)} daddr ${destination}`]),
+    ...(icmpv6Type === undefined ? [] : [`icmpv6 type ${icmpv6Type}`]),
     ...(protocol === undefined ? [] : [portText(protocol, ports)]),
   ];
+}
+
+function ip(cidr: string): 'ip' | 'ip6' {
+  return cidr.includes(':') ? 'ip6' : 'ip';
 }
 
 function portText(protocol: 'tcp' | 'udp', ports: PolicyMatch['ports']): string {

@@ -8,6 +8,8 @@ export interface PolicyMatch {
   readonly source?: string;
   readonly destination?: string;
   readonly protocol?: 'tcp' | 'udp';
+  /** Type of an ICMPv6 message. */
+  readonly icmpv6Type?: number;
   /** Destination ports, both included. */
   readonly ports?: readonly [first: number, last: number];
 }
@@ -43,6 +45,18 @@ export const INGRESS_CHAIN = 'NP-INGRESS';
 
 /** What the names of all our chains begin with. */
 export const POLICY_CHAIN_PREFIX = 'NP-';
+
+/** The one family that a match can meet; `undefined` for both. */
+export function familyOfMatch({
+  source,
+  destination,
+  icmpv6Type,
+}: PolicyMatch): 'ipv4' | 'ipv6' | undefined {
+  if (icmpv6Type !== undefined) return 'ipv6';
+  const address = source ?? destination;
+  if (address === undefined) return undefined;
+  return address.includes(':') ? 'ipv6' : 'ipv4';
+}
 
 /** Chains of a node in the order in which they first have a rule. */
 export function chainsOf({ rules }: NodePolicies): readonly string[] {

@@ -149,8 +149,8 @@ function configure(netns: NetnsPlan, fd: number): void {
       .map(({ index }) => setLink(index, { isUp: true })),
     ...netns.routes.map(({ link, ...rest }) => addRoute({ ...rest, index: indexOf(link) })),
     ...vxlans.flatMap(({ name, peers }) =>
-      peers.flatMap(({ node, address, mac }) => [
-        addNeighbour(indexOf(name), address, mac),
+      peers.flatMap(({ node, addresses, mac }) => [
+        ...addresses.map((address) => addNeighbour(indexOf(name), address, mac)),
         addForwarding(indexOf(name), mac, node),
       ]),
     ),

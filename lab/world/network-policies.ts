@@ -1,5 +1,7 @@
 import { closeNetns, createNetns } from '../../dataplane/kernel/netns.ts';
 import type { NetworkPolicy } from '../../topologies/network-policy.ts';
+import type { Family } from '../../dataplane/redirect/rule.ts';
+import { familiesOf } from '../plan/families.ts';
 import type { Plan } from '../plan/plan.ts';
 import { clusterOf, initialState, type PolicyState } from '../policy/cluster.ts';
 import { generatePolicies } from '../policy/generate.ts';
@@ -12,7 +14,7 @@ import {
   type CountedRule,
   type SeenRule,
 } from '../policy/read-back.ts';
-import { renderIptables } from '../policy/render-iptables.ts';
+import { renderIptables, rulesOfFamily } from '../policy/render-iptables.ts';
 import { POLICY_TABLE, renderNft } from '../policy/render-nft.ts';
 import type { NodePolicies } from '../policy/rule.ts';
 import { fdOf, type NetnsTable } from './build.ts';
@@ -88,7 +90,11 @@ export class NetworkPolicies {
 
   /** Rules of a node with their reasons and what the kernel has counted at them. */
   async count(node: string): Promise<readonly CountedRule[]> {
-    return countPolicies(this.#wanted(node), await this.#read(fdOf(this.#netns, node)));
+    const wanted = this.#wanted(node);
+    const read = await this.#read(fdOf(this.#netns, node));
+    return read.flatMap(({ family, rules }) =>
+      countPolicies(family === undefined ? wanted.rules : rulesOfFamily(wanted, family), rules),
+    );
   }
 
   /** What the kernel has that differs from what the policies say now. */
@@ -145,7 +151,10 @@ export class NetworkPolicies {
         this.#load(this.#wanted(node), scratch).then(() => this.#read(scratch)),
         this.#read(fdOf(this.#netns, node)),
       ]);
-      return differingPolicies(wanted, seen);
+      return wanted.flatMap(({ family, rules }) => {
+        const found = seen.find((other) => other.family === family);
+        return differingPolicies(rules, found?.rules ?? []);
+      });
     } finally {
       closeNetns(scratch);
     }
@@ -156,22 +165,47 @@ export class NetworkPolicies {
       await mustRun(['nft', '-f', '-'], netnsFd, renderNft(policies));
       return;
     }
-    const present = presentIn(await mustRun(['iptables-save', '-t', 'filter'], netnsFd));
-    if (present.chains.length + policies.rules.length === 0) return;
-    const text = renderIptables(policies, present);
-    await mustRun(['iptables-restore', '--noflush', '-w', '10'], netnsFd, text);
+    for (const family of this.#families) {
+      const program = programOf(family);
+      const present = presentIn(await mustRun([`${program}-save`, '-t', 'filter'], netnsFd));
+      if (present.chains.length + policies.rules.length === 0) continue;
+      const text = renderIptables(policies, present, family);
+      await mustRun([`${program}-restore`, '--noflush', '-w', '10'], netnsFd, text);
+    }
   }
 
-  async #read(netnsFd: number): Promise<readonly SeenRule[]> {
-    if (this.#plan.networkPolicy === 'iptables') {
-      return readIptables(await mustRun(['iptables-save', '-c', '-t', 'filter'], netnsFd));
-    }
+  /** Families of iptables that hold rules. */
+  get #families(): readonly Family[] {
+    return familiesOf(this.#plan).map((family) => (family === 'IPv6' ? 'ipv6' : 'ipv4'));
+  }
+
+  async #read(netnsFd: number): Promise<readonly ReadRules[]> {
+    if (this.#plan.networkPolicy === 'nft') return [{ rules: await this.#readNft(netnsFd) }];
+    return Promise.all(
+      this.#families.map(async (family) => {
+        const argv = [`${programOf(family)}-save`, '-c', '-t', 'filter'];
+        return { family, rules: readIptables(await mustRun(argv, netnsFd)) };
+      }),
+    );
+  }
+
+  async #readNft(netnsFd: number): Promise<readonly SeenRule[]> {
     const argv = ['nft', '--json', 'list', 'table', 'inet', POLICY_TABLE];
     const done = await run(argv, netnsFd);
     if (done.exitCode === 0) return readNft(done.stdout);
     if (/No such file or directory/.test(done.stderr)) return [];
     throw failed(argv, done);
   }
+}
+
+/** Rules of one family as the kernel has them, or of both where they share a table. */
+interface ReadRules {
+  readonly family?: Family;
+  readonly rules: readonly SeenRule[];
+}
+
+function programOf(family: Family): 'iptables' | 'ip6tables' {
+  return family === 'ipv4' ? 'iptables' : 'ip6tables';
 }
 
 function isSame(a: NetworkPolicy, b: NetworkPolicy): boolean {
