@@ -2,8 +2,10 @@ import type { Scenario, ScenarioStep } from '../../topologies/topology.ts';
 import type { RequestResult } from '../facts/request.ts';
 import type { Lab, RequestReport } from '../world/lab.ts';
 
-/** What is told while scenarios run. */
+/** What is told while scenarios run, and how long their clients wait. */
 export interface ScenarioEvents {
+  /** Of each request; as the clients have it when absent. */
+  readonly timeoutMs?: number;
   readonly onScenario?: (scenario: Scenario, index: number) => void;
   readonly onRequest?: (scenario: Scenario, report: RequestReport) => void;
 }
@@ -24,7 +26,9 @@ export async function runScenarios(
     events.onScenario?.(scenario, index);
     for (const step of scenario.before) await takeStep(lab, step);
     for (let made = 0; made < scenario.request.count; made++) {
-      const report = await lab.request(scenario.request, { name: scenario.name });
+      const { timeoutMs } = events;
+      const options = { name: scenario.name, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+      const report = await lab.request(scenario.request, options);
       events.onRequest?.(scenario, report);
       results.push(withoutBody(report));
     }

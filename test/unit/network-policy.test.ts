@@ -21,8 +21,9 @@ workloads:
   two: { namespace: b }
 `;
 
-function generate(spec: NetworkPolicySpec, cni = 'ptp') {
-  const plan = planLab(parseTopology(TOPOLOGY, 't.yaml'), { cni });
+function generate(spec: NetworkPolicySpec, cni = 'ptp', ipFamilies = '[IPv4]') {
+  const text = `${TOPOLOGY}ipFamilies: ${ipFamilies}\n`;
+  const plan = planLab(parseTopology(text, 't.yaml'), { cni });
   const policy = {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -92,6 +93,31 @@ t.test('generatePolicies() isolates whom a policy selects, and nobody else', asy
   );
   t.match(renderNft(generate({ podSelector: WEB }, 'bridge').policies), /oifname "cni0" ip daddr/);
 });
+
+t.test(
+  'generatePolicies() has a rule for each address of a pod in a lab of two families',
+  async (t) => {
+    const spec: NetworkPolicySpec = {
+      podSelector: WEB,
+      ingress: [{ from: [{ podSelector: { matchLabels: { app: 'one' } } }] }],
+    };
+    const { policies } = generate(spec, 'bridge', '[IPv4, IPv6]');
+    const nft = renderNft(policies);
+    t.match(nft, /ip saddr 10\.244\.1\.\d+\/32 counter accept/);
+    t.match(nft, /ip6 saddr fd00:10:244:1::\d+\/128 counter accept/);
+    t.match(nft, /icmpv6 type 135 counter accept/, 'pods of one bridge find each other');
+    const [ipv4, ipv6] = (['ipv4', 'ipv6'] as const).map((family) =>
+      renderIptables(policies, NOTHING_PRESENT, family),
+    );
+    t.notMatch(ipv4, 'fd00:');
+    t.notMatch(ipv4, 'icmp');
+    t.notMatch(ipv6, '10.244.');
+    t.match(ipv6, /-p ipv6-icmp -m icmp6 --icmpv6-type 136/);
+    const chains = (text = ''): readonly string[] => text.split('\n').filter((l) => l[0] === ':');
+    t.same(chains(ipv4), chains(ipv6), 'what jumps into a chain is the same in both');
+    t.notMatch(renderNft(generate(spec, 'ptp', '[IPv4, IPv6]').policies), 'icmpv6', 'routed pods');
+  },
+);
 
 t.test('renderers take away what was there when no policy is left', async (t) => {
   const nothing = { node: 'node1', rules: [] };

@@ -215,6 +215,13 @@ t.test('planLab() gives a lab of two families addresses of both', async (t) => {
     codeOf(() => urlOf('http://[fd00:77::3]:9/', 'IPv4')),
     /^LAB_BAD_TARGET/,
   );
+  const overlay = planLab(parseTopology(text('IPv6, IPv4'), 't.yaml'), { cni: 'vxlan' });
+  const vxlans = overlay.netns.flatMap((netns) => netns.vxlans ?? []);
+  t.ok(vxlans.length > 0 && vxlans.every(({ local }) => local.includes(':')), 'carried by IPv6');
+  t.ok(
+    overlay.links.some(({ mtuBytes }) => mtuBytes === 1430),
+    'whose header takes 20 bytes more',
+  );
   const turned = planText(text('IPv6, IPv4'));
   t.equal(turned.pods[1]?.address, 'fd00:77::3', 'the first family is the default one');
   t.equal(findService(turned, 'one', 'default').vip, 'fd00:10:96::102');

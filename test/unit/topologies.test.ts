@@ -375,13 +375,6 @@ const FAMILY_FAULTS: readonly (readonly [string, string, readonly string[]])[] =
     ],
   ],
   [
-    'IPv6 in an overlay without it',
-    'name: a\ncni: vxlan\nipFamilies: [IPv6]\nnodes: [n]\n',
-    [
-      't.yaml:3:13: Cannot use IPv6 with cni "vxlan": the overlay carries IPv4 only, want "ptp" or "bridge"',
-    ],
-  ],
-  [
     'an address of a family the lab has not',
     'name: a\nnodes: [n]\nworkloads:\n  w: { address: "fd00::5" }\n',
     ['t.yaml:4:17: Cannot use IPv6: the lab has "ipFamilies: [IPv4]"'],
