@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
+import { modelMap } from '../../lab/report/html/map-model.ts';
 import { renderLadder } from '../../lab/report/ladder.ts';
 import { observe } from '../../lab/run/observe.ts';
 import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
@@ -64,6 +65,18 @@ t.test(
     t.ok(
       tunnelled.every(({ frames }) => frames === 1),
       'only the first SYN of each crossed it',
+    );
+
+    const arcs = modelMap(lab.plan, facts).tunnels.filter(({ kind }) => kind === 'geneve');
+    t.match(
+      arcs.find(({ from }) => from === 'node1/istioout'),
+      { to: /^ztunnel-node1\.[^/]+\/pistioout$/, label: 'Geneve 1001', text: /only the first SYN/ },
+      'a map shows the way to ztunnel from device to device',
+    );
+    t.match(
+      arcs.find(({ from }) => from === 'node2/istioin'),
+      { to: /^ztunnel-node2\.[^/]+\/pistioin$/, label: 'Geneve 1000' },
+      'and the one that comes in',
     );
 
     for (const target of ['node1', 'node2', 'ztunnel/node1']) {

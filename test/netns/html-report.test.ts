@@ -15,8 +15,8 @@ const HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.ha
 const program = findBrowser();
 const skip = program === undefined && 'needs a browser: Debian package chromium-headless-shell';
 
-/** A page of the recorded run, one of whose names is an attack. */
-async function makePage(): Promise<string> {
+/** A page of the recorded run, one of whose names is an attack; `change` has another world drawn. */
+async function makePage(change: (plan: Plan) => Plan = (plan) => plan): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ambient-lab-page-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const read = async (name: string): Promise<unknown> =>
@@ -38,7 +38,7 @@ async function makePage(): Promise<string> {
     ),
   );
   const file = join(folder, 'index.html');
-  await writeRunPage(file, { verb: 'run', directory: RUN, plan, facts, scenarios });
+  await writeRunPage(file, { verb: 'run', directory: RUN, plan: change(plan), facts, scenarios });
   return file;
 }
 
@@ -135,6 +135,25 @@ t.test('writeRunPage() in a browser without network', { skip }, async (t) => {
     t.notOk(shots.get('light')!.equals(shots.get('dark')!), 'light and dark differ');
   });
 
+  await t.test(
+    'shows a world of 100 pods legibly, and each step of a replay in sight',
+    async (t) => {
+      const crowded = `file://${await makePage(withManyPods)}`;
+      for (const [width, map] of [
+        [1400, 'map-wide'],
+        [390, 'map-narrow'],
+      ] as const) {
+        const page = await browser.open(crowded, { width, isReducedMotion: true });
+        t.ok(Number(await page.evaluate(smallestName(map))) >= 9, `names are legible at ${width}`);
+        t.equal(await page.evaluate(countHouses(map)), 107, 'every pod is drawn');
+        const steps = Number(await page.evaluate('document.getElementById("player-range").max'));
+        t.ok(steps > 8);
+        const unseen = (await page.evaluate(stepsOutOfSight(map))) as readonly number[];
+        t.same(unseen, [], `no step of ${steps} is out of sight at ${width}`);
+      }
+    },
+  );
+
   await t.test('keeps still for who wants it', async (t) => {
     const duration =
       'getComputedStyle(document.querySelector("#map-wide .packet")).transitionDuration';
@@ -144,6 +163,55 @@ t.test('writeRunPage() in a browser without network', { skip }, async (t) => {
     t.not(await moving.evaluate(duration), '0s', 'control: it moves otherwise');
   });
 });
+
+/** The same world, and 50 pods more on each node. */
+function withManyPods(plan: Plan): Plan {
+  const [pattern] = plan.pods;
+  const extra = plan.nodes.flatMap(({ name: node }, at) =>
+    Array.from({ length: 50 }, (_, index) => {
+      const name = `extra-${at}-${index}`;
+      return {
+        ...pattern!,
+        name,
+        node,
+        netns: `${name}.demo`,
+        address: `10.244.${at + 1}.${index + 60}`,
+      };
+    }),
+  );
+  const links = extra.map(({ netns, name, node }) => ({
+    ...plan.links[0]!,
+    a: { ...plan.links[0]!.a, netns, name: 'eth0' },
+    b: { ...plan.links[0]!.b, netns: node, name: `v-${name}` },
+  }));
+  return { ...plan, pods: [...plan.pods, ...extra], links: [...plan.links, ...links] };
+}
+
+const countHouses = (map: string): string => `document.querySelectorAll('#${map} .house').length`;
+
+/** Pixels of the smallest name of a pod, as it stands on the screen. */
+const smallestName = (map: string): string => `(() => {
+  const names = [...document.querySelectorAll('#${map} .house .name')];
+  const drawing = document.getElementById('${map}');
+  const scale = drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width;
+  return Math.min(...names.map((name) => parseFloat(getComputedStyle(name).fontSize) * scale));
+})()`;
+
+/** Steps of the first replay at which its packet is outside the frame around the map. */
+const stepsOutOfSight = (map: string): string => `(() => {
+  const [drawing, next] = [document.getElementById('${map}'), document.getElementById('player-next')];
+  const frame = drawing.parentElement;
+  const unseen = [];
+  for (let step = 1; step <= Number(document.getElementById('player-range').max); step++) {
+    next.click();
+    const [at, box] = [drawing.querySelector('.packet'), frame].map((e) => e.getBoundingClientRect());
+    const [x, y] = [at.x + at.width / 2, at.y + at.height / 2];
+    const isSeen = x >= box.left && x <= box.right && y >= box.top && y <= box.bottom;
+    const isTall = frame.scrollHeight > frame.clientHeight;
+    if (!isSeen || !isTall) unseen.push(step);
+  }
+  return unseen;
+})()`;
 
 /** Texts in sight whose contrast with what lies behind them is below 4.5 (WCAG 2.2, 1.4.3). */
 const LOW_CONTRAST = `(() => {

@@ -10,6 +10,7 @@ import {
   sinceText,
   translationsBefore,
   translationsInside,
+  tunnelTexts,
 } from '../leg-words.ts';
 import { counted, formatBytes, formatUs } from '../text.ts';
 import { passSentence } from './hooks.ts';
@@ -167,6 +168,7 @@ function hopItem(
         <span class="frame">#${passage}</span>
         <span class="since">${sinceText(leg, index)}</span>
         <span class="marks">${marksText(sighting)}</span>
+        ${tunnelTexts(sighting).map((text) => html`<span class="wrapped"><span class="tag">Tunnel</span> ${text}</span>`)}
       </summary>
       <div class="hop-body">
         ${hopFacts(sighting, pass, passage, context)}

@@ -49,6 +49,8 @@ export interface LayoutOptions {
 
 const GAP = 14;
 const FULL = { width: 160, height: 94, gap: 50 } as const;
+/** With a second line for the address of the other family. */
+const DUAL = { width: 160, height: 110, gap: 50 } as const;
 const COMPACT = { width: 118, height: 50, gap: 40 } as const;
 const HEADER = 44;
 const FOOTER = 52;
@@ -81,7 +83,7 @@ export function layoutMap(model: MapModel, options: LayoutOptions): MapLayout {
     places: {},
     vias: {},
   };
-  const size = options.isCompact ? COMPACT : FULL;
+  const size = options.isCompact ? COMPACT : hasTwoFamilies(model) ? DUAL : FULL;
   const perRow = nodesPerRow(model, options);
   const spine = model.nodes.length > perRow ? SPINE : 0;
   const nodeWidth = (options.width - spine - GAP * (perRow - 1)) / perRow;
@@ -137,12 +139,21 @@ function joinSwitchPorts(draft: Draft, { nodes, outside }: MapModel, width: numb
   }
 }
 
+/** Height at which a box has its programs and its loopback: below its name and its addresses. */
+export function middleOf({ y, height }: Box): number {
+  return y + height - (height > 60 ? 32 : 16);
+}
+
+function hasTwoFamilies({ nodes }: MapModel): boolean {
+  return nodes.some(({ addresses }) => addresses.length > 1);
+}
+
 function nodesPerRow({ nodes }: MapModel, { width }: LayoutOptions): number {
   if (width < 600) return 1;
   return Math.max(1, Math.min(nodes.length, width > 1000 ? 3 : 2));
 }
 
-type Size = typeof FULL | typeof COMPACT;
+type Size = typeof FULL | typeof DUAL | typeof COMPACT;
 
 function housesPerRow(width: number, size: Size): number {
   return Math.max(1, Math.floor((width - 2 * GAP + GAP) / (size.width + GAP)));
@@ -166,7 +177,7 @@ function placeNode(draft: Draft, node: MapNode, box: Box, size: Size): void {
     placeHouse(draft, house, { x, y: rowY, width: size.width, height: size.height });
     const port: Point = [x + size.width / 2, rowY + size.height + size.gap - 26];
     if (house.hostEnd === undefined) return;
-    addPort(draft, house.hostEnd, port, size === FULL ? 'right' : 'none');
+    addPort(draft, house.hostEnd, port, size === COMPACT ? 'none' : 'right');
     const busY = port[1] + 18;
     const via: readonly Point[] = [
       [port[0], busY],
@@ -191,7 +202,7 @@ function placeNode(draft: Draft, node: MapNode, box: Box, size: Size): void {
 function placeHouse(draft: Draft, house: MapHouse, box: Box): void {
   draft.houses.push({ ...box, house });
   const isTall = box.height > 60;
-  const y = box.y + (isTall ? 62 : 34);
+  const y = middleOf(box);
   const { x, width } = box;
   draft.places[`app:${house.netns}`] = [x + (isTall ? 24 : 14), y];
   draft.places[`zt:${house.netns}`] = [x + width - (isTall ? 26 : 16), y];
@@ -216,10 +227,12 @@ function placeSwitchPort(draft: Draft, node: MapNode, y: number): void {
 
 function placeOutside(draft: Draft, outside: MapHouse, y: number, width: number): number {
   const boxWidth = FULL.width;
-  const box = { x: width / 2 - boxWidth / 2, y: y + FABRIC_GAP, width: boxWidth, height: 88 };
+  const height = outside.addresses.length > 1 ? DUAL.height : FULL.height;
+  const box = { x: width / 2 - boxWidth / 2, y: y + FABRIC_GAP, width: boxWidth, height };
+  const middle = middleOf(box);
   draft.houses.push({ ...box, house: outside });
-  draft.places[`app:${outside.netns}`] = [box.x + 24, box.y + 54];
-  addPort(draft, `${outside.netns}/lo`, [box.x + boxWidth / 2, box.y + 54], 'none');
+  draft.places[`app:${outside.netns}`] = [box.x + 24, middle];
+  addPort(draft, `${outside.netns}/lo`, [box.x + boxWidth / 2, middle], 'none');
   addPort(draft, `${outside.netns}/eth0`, [width / 2, box.y], 'right');
   if (outside.hostEnd !== undefined) addPort(draft, outside.hostEnd, [width / 2, y], 'right');
   return box.y + box.height;

@@ -1,5 +1,7 @@
-import type { RunFacts } from '../../facts/facts.ts';
+import type { Leg, RunFacts } from '../../facts/facts.ts';
+import { addressesOf, nodeAddresses } from '../../plan/families.ts';
 import type { Plan } from '../../plan/plan.ts';
+import { overlaysOf } from './map-overlays.ts';
 
 /** What a map shows, before anybody decides where. */
 export interface MapModel {
@@ -20,8 +22,7 @@ export interface MapModel {
 export interface MapNode {
   readonly name: string;
   readonly netns: string;
-  readonly address: string;
-  readonly gateway: string;
+  readonly addresses: readonly string[];
   readonly houses: readonly MapHouse[];
   /** Its end of the link to the switch. */
   readonly uplink?: string;
@@ -35,7 +36,8 @@ export interface MapNode {
 export interface MapHouse {
   readonly netns: string;
   readonly title: string;
-  readonly address: string;
+  /** One of each family it has. */
+  readonly addresses: readonly string[];
   readonly role: 'pod' | 'system' | 'ztunnel' | 'outside';
   readonly isEnrolled: boolean;
   /** A ztunnel owns sockets here. */
@@ -51,6 +53,8 @@ export interface MapTunnel {
   readonly from: string;
   readonly to: string;
   readonly text: string;
+  /** What stands on the arc where no lock says it all. */
+  readonly label?: string;
 }
 
 /** More would hide the map. */
@@ -82,7 +86,7 @@ export function modelMap(plan: Plan, facts: RunFacts): MapModel {
       outside: house(look, {
         netns: outside.name,
         title: 'outside',
-        address: plan.outside.address,
+        addresses: addressesOf(plan.outside),
         role: 'outside',
         isEnrolled: false,
       }),
@@ -140,7 +144,7 @@ function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
       house(look, {
         netns: pod.netns,
         title: pod.name,
-        address: pod.address,
+        addresses: addressesOf(pod),
         role: pod.system ? 'system' : 'pod',
         isEnrolled: pod.enrolled,
       }),
@@ -148,13 +152,13 @@ function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
   const guests = (plan.guests ?? [])
     .filter((guest) => guest.node === node.name)
     .map(({ netns, name: title, address }) =>
-      house(look, { netns, title, address, role: 'pod', isEnrolled: false }),
+      house(look, { netns, title, addresses: [address], role: 'pod', isEnrolled: false }),
     );
   const hasZtunnel = plan.netns.some(({ name }) => name === node.ztunnelNetns);
   const ztunnel = house(look, {
     netns: node.ztunnelNetns,
     title: 'ztunnel',
-    address: node.ztunnelAddress,
+    addresses: nodeAddresses(node).map(({ ztunnelAddress }) => ztunnelAddress),
     role: 'ztunnel',
     isEnrolled: false,
   });
@@ -164,8 +168,7 @@ function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
   return {
     name: node.name,
     netns: node.name,
-    address: node.address,
-    gateway: node.gateway,
+    addresses: nodeAddresses(node).map(({ address }) => address),
     houses: [...pods, ...guests, ...(hasZtunnel ? [ztunnel] : [])],
     ...(uplink !== undefined && { uplink: `${node.name}/${uplink}` }),
     ...(switchPort !== undefined && { switchPort }),
@@ -190,23 +193,26 @@ function house(
 }
 
 /** Tunnels that requests went through, each pair of ends once. */
-function tunnelsOf({ paths, connections }: RunFacts): readonly MapTunnel[] {
-  const found = new Map<string, MapTunnel>();
-  for (const { legs } of paths) {
-    for (const leg of legs) {
-      if (leg.hbone === undefined) continue;
-      const isClear = connections[leg.connection]?.tls?.state === 'cleartext';
-      const [from, to] = [placeOfEnd(leg.from), placeOfEnd(leg.to)];
-      const identities = `${leg.hbone.clientIdentity ?? 'no identity'} ⇄ ${leg.hbone.serverIdentity ?? 'no identity'}`;
-      found.set(`${from} ${to}`, {
-        kind: isClear ? 'hbone-clear' : 'hbone',
-        from,
-        to,
-        text: `HBONE ${leg.from.address} → ${leg.to.address}, ${isClear ? 'without TLS' : identities}`,
-      });
-    }
-  }
-  return [...found.values()];
+function tunnelsOf(facts: RunFacts): readonly MapTunnel[] {
+  const legs = facts.paths.flatMap((path) => path.legs);
+  const found = legs.flatMap((leg) => [...hboneOf(facts, leg), ...overlaysOf(facts, leg)]);
+  return [...new Map(found.map((each) => [`${each.kind} ${each.from} ${each.to}`, each])).values()];
+}
+
+function hboneOf({ connections }: RunFacts, leg: Leg): readonly MapTunnel[] {
+  if (leg.hbone === undefined) return [];
+  const isClear = connections[leg.connection]?.tls?.state === 'cleartext';
+  const [from, to] = [placeOfEnd(leg.from), placeOfEnd(leg.to)];
+  const identities = `${leg.hbone.clientIdentity ?? 'no identity'} ⇄ ${leg.hbone.serverIdentity ?? 'no identity'}`;
+  return [
+    {
+      kind: isClear ? 'hbone-clear' : 'hbone',
+      from,
+      to,
+      text: `HBONE ${leg.from.address} → ${leg.to.address}, ${isClear ? 'without TLS' : identities}`,
+      ...(isClear && { label: 'HBONE without TLS' }),
+    },
+  ];
 }
 
 /** Where on the map the holder of a socket is. */

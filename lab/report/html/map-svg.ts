@@ -1,5 +1,12 @@
 import type { MapHouse, MapModel, MapTunnel } from './map-model.ts';
-import type { MapLayout, PlacedHouse, PlacedNode, PlacedPort, Point } from './map-layout.ts';
+import {
+  middleOf,
+  type MapLayout,
+  type PlacedHouse,
+  type PlacedNode,
+  type PlacedPort,
+  type Point,
+} from './map-layout.ts';
 import { html, type Markup } from './markup.ts';
 
 /** Draws a laid-out map; `id` distinguishes several drawings of one world on a page. */
@@ -35,11 +42,13 @@ export function drawMap(model: MapModel, layout: MapLayout, id: string): Markup 
 function aboutMap({ nodes, outside, tunnels }: MapModel): string {
   const parts = nodes.map((node) => {
     const pods = node.houses.map(
-      ({ title, address, isEnrolled }) => `${title} ${address}${isEnrolled ? ' in the mesh' : ''}`,
+      ({ title, addresses, isEnrolled }) =>
+        `${title} ${addresses.join(' and ')}${isEnrolled ? ' in the mesh' : ''}`,
     );
-    return `Node ${node.name} ${node.address} with ${pods.join(', ')}.`;
+    return `Node ${node.name} ${node.addresses.join(' and ')} with ${pods.join(', ')}.`;
   });
-  const far = outside === undefined ? [] : [`Outside the cluster: ${outside.address}.`];
+  const far =
+    outside === undefined ? [] : [`Outside the cluster: ${outside.addresses.join(' and ')}.`];
   return [...parts, ...far, ...tunnels.map(({ text }) => `${text}.`)].join(' ');
 }
 
@@ -49,7 +58,7 @@ function drawNode({ node, x, y, width, height }: PlacedNode): Markup {
     <use href="#icon-node" x="${x + 12}" y="${y + 10}" width="20" height="20" />
     <text class="name" x="${x + 38}" y="${y + 25}">${clip(node.name, 22)}</text>
     <text class="address" x="${x + width - 12}" y="${y + 25}" text-anchor="end"
-      >${node.address}</text
+      >${node.addresses.join('  ')}</text
     >
     <text class="small" x="${x + width / 2 + 84}" y="${y + height - 29}"
       >kernel of ${clip(node.name, 12)}</text
@@ -91,17 +100,18 @@ const ROLES: Readonly<Record<MapHouse['role'], string>> = {
 
 function drawHouse({ house, x, y, width, height }: PlacedHouse, isCompact: boolean): Markup {
   const isSmall = height < 60;
-  const middle = y + (isSmall ? 34 : house.role === 'outside' ? 54 : 62);
+  const middle = middleOf({ x, y, width, height });
   const characters = isSmall ? 15 : 19;
   return html`<g class="house ${house.role} ${house.isEnrolled && 'enrolled'}">
     <title>
-      ${ROLES[house.role]} ${house.netns} ${house.address}${house.isEnrolled ? ', in the mesh' : ''}
+      ${ROLES[house.role]} ${house.netns}
+      ${house.addresses.join(', ')}${house.isEnrolled ? ', in the mesh' : ''}
     </title>
     ${outline(house, x, y, width, height)}
     <text class="name" x="${x + 10}" y="${y + (isSmall ? 16 : 19)}"
       >${clip(house.title, characters)}</text
     >
-    ${!isSmall && html`<text class="address" x="${x + 10}" y="${y + 35}">${house.address}</text>`}
+    ${!isSmall && house.addresses.map((address, index) => html`<text class="address" x="${x + 10}" y="${y + 35 + index * 15}">${address}</text>`)}
     ${
       !isSmall &&
       house.isEnrolled &&
@@ -182,21 +192,11 @@ function drawPort({ place, name, at: [x, y], label }: PlacedPort): Markup {
   </g>`;
 }
 
-const WORDS: Readonly<Record<MapTunnel['kind'], string>> = {
-  hbone: 'HBONE',
-  'hbone-clear': 'HBONE without TLS',
-  geneve: 'Geneve',
-  vxlan: 'VXLAN',
-};
-
 /** An arc below the straight line, where the names of pods are not. */
 function drawTunnel(tunnel: MapTunnel, { places }: MapLayout): Markup | undefined {
   const [from, to] = [places[tunnel.from], places[tunnel.to]];
   if (from === undefined || to === undefined) return undefined;
-  const distance = Math.hypot(to[0] - from[0], to[1] - from[1]);
-  const bend = Math.min(84, 60 + distance / 12);
-  const across = from[0] === to[0] ? ([40, 0] as const) : ([0, bend] as const);
-  const control = [(from[0] + to[0]) / 2 + across[0], (from[1] + to[1]) / 2 + across[1]] as const;
+  const control = bendOf(tunnel, from, to);
   const middle = [
     (from[0] + 2 * control[0] + to[0]) / 4,
     (from[1] + 2 * control[1] + to[1]) / 4,
@@ -204,30 +204,33 @@ function drawTunnel(tunnel: MapTunnel, { places }: MapLayout): Markup | undefine
   return html`<g class="tunnel ${tunnel.kind}">
     <title>${tunnel.text}</title>
     <path d="M${round(from)} Q${round(control)} ${round(to)}" />
-    ${
-      tunnel.kind === 'hbone'
-        ? html`<circle
-              class="seal"
-              cx="${middle[0].toFixed(0)}"
-              cy="${middle[1].toFixed(0)}"
-              r="9"
-            />
-            <use
-              href="#icon-lock"
-              x="${(middle[0] - 6).toFixed(0)}"
-              y="${(middle[1] - 7).toFixed(0)}"
-              width="12"
-              height="12"
-            />`
-        : html`<text
-            class="small"
-            x="${middle[0].toFixed(0)}"
-            y="${(middle[1] - 4).toFixed(0)}"
-            text-anchor="middle"
-            >${WORDS[tunnel.kind]}</text
-          >`
-    }
+    ${tunnel.label === undefined ? seal(middle) : arcLabel(tunnel.label, middle)}
   </g>`;
+}
+
+/** Overlays have short ways, from one device to the next, and bend little. */
+function bendOf({ kind }: MapTunnel, from: Point, to: Point): Point {
+  const [x, y] = [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2];
+  const distance = Math.hypot(to[0] - from[0], to[1] - from[1]);
+  if (kind === 'geneve' || kind === 'vxlan') return [x, y + Math.min(40, distance / 5)];
+  return from[0] === to[0] ? [x + 40, y] : [x, y + Math.min(84, 60 + distance / 12)];
+}
+
+function seal([x, y]: Point): Markup {
+  return html`<circle class="seal" cx="${x.toFixed(0)}" cy="${y.toFixed(0)}" r="9" />
+    <use
+      href="#icon-lock"
+      x="${(x - 6).toFixed(0)}"
+      y="${(y - 7).toFixed(0)}"
+      width="12"
+      height="12"
+    />`;
+}
+
+function arcLabel(text: string, [x, y]: Point): Markup {
+  return html`<text class="small" x="${x.toFixed(0)}" y="${(y + 4).toFixed(0)}" text-anchor="middle"
+    >${text}</text
+  >`;
 }
 
 function pointsOf(points: readonly Point[]): string {
@@ -238,7 +241,10 @@ function round([x, y]: Point): string {
   return `${x.toFixed(1)},${y.toFixed(1)}`;
 }
 
+/** Names of replicas differ at their ends: what does not fit goes missing before that. */
 function clip(text: string, characters: number): string {
   const signs = [...text];
-  return signs.length <= characters ? text : `${signs.slice(0, characters - 1).join('')}…`;
+  if (signs.length <= characters) return text;
+  const end = Math.floor(characters / 3);
+  return `${signs.slice(0, characters - 1 - end).join('')}…${signs.slice(-end).join('')}`;
 }

@@ -8,6 +8,7 @@ import {
   sinceText,
   translationsBefore,
   translationsInside,
+  tunnelTexts,
 } from '../leg-words.ts';
 import { passSentence } from './hooks.ts';
 import { placeOfEnd } from './map-model.ts';
@@ -63,6 +64,7 @@ function hopSteps(
       marksText(sighting),
       `frame #${leg.passages[index]?.frame ?? sighting.firstFrame}`,
       sinceText(leg, index),
+      ...tunnelTexts(sighting),
       ...changes.map((change) => `NAT: ${change}`),
     ];
     return {

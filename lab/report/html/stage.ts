@@ -122,10 +122,19 @@ function legend({ tunnels, undrawnTunnels }: MapModel): Markup {
         thick edge and “mesh”: in the mesh when the lab started
       </li>
       ${
-        kinds.size > 0 &&
+        (kinds.has('hbone') || kinds.has('hbone-clear')) &&
         html`<li>
           <svg viewBox="0 0 24 16"><path class="tunnel-sign" d="M1 12 Q12 0 23 12" /></svg> dashed
-          arc: a tunnel that requests went through
+          arc: an HBONE tunnel that requests went through, with a lock where it has TLS
+        </li>`
+      }
+      ${
+        (kinds.has('geneve') || kinds.has('vxlan')) &&
+        html`<li>
+          <svg viewBox="0 0 24 16">
+            <path class="tunnel-sign overlay-sign" d="M1 12 Q12 0 23 12" />
+          </svg>
+          dotted arc: a tunnel of packets, from device to device, with its kind and VNI
         </li>`
       }
       ${undrawnTunnels > 0 && html`<li>${undrawnTunnels} more tunnels were seen and are not drawn</li>`}
