@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { renderRules } from '../report/rules.ts';
 import { renderRulesFile } from '../report/rules-file.ts';
 import { isDrifted, readRules } from '../run/read-rules.ts';
-import { readRulesFile, summariseFile } from '../run/read-rules-file.ts';
+import { isFileDifferent, readRulesFile, summariseFile } from '../run/read-rules-file.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
@@ -28,7 +28,10 @@ export function addRules(program: Command, context: CommandContext): void {
     )
     .argument('[target]', 'sleep, demo/sleep, node1, ztunnel/node1')
     .option('--lab <name>', 'which lab, when several run')
-    .option('--from <file>', 'text of iptables-save and ip6tables-save, `-` for standard input')
+    .option(
+      '--from <file>',
+      'text of iptables-save (and ip6tables-save), nft list ruleset or nft -j list ruleset; `-` reads standard input',
+    )
     .option('--raw', 'the text of iptables-save -c and nft list ruleset, untouched')
     .option('--json', 'one JSON value on stdout')
     .addHelpText(
@@ -78,10 +81,5 @@ async function rulesOfFile(
   }
   const reading = await readRulesFile(file);
   output.result(summariseFile(reading), () => renderRulesFile(reading, { width: output.width }));
-  const isDifferent = reading.families.some(
-    ({ recognition }) =>
-      recognition.kind === 'unknown' ||
-      recognition.differences.length + recognition.deviations.length > 0,
-  );
-  process.exitCode = isDifferent ? EXIT.failed : EXIT.held;
+  process.exitCode = isFileDifferent(reading) ? EXIT.failed : EXIT.held;
 }

@@ -76,7 +76,10 @@ function settingsOf(
 ): readonly string[] {
   const planned = plan.netns.find((netns) => netns.role === role)?.sysctls ?? {};
   return [
-    ...Object.entries(planned).map(([key, value]) => `${key}=${value}`),
+    ...Object.entries(planned)
+      // Those of IPv6 would wake addresses of links that have none.
+      .filter(([key]) => key.startsWith('net.ipv4.'))
+      .map(([key, value]) => `${key}=${value}`),
     ...(places[0]?.wanted?.sysctls ?? []).map(({ key, value }) => `${key}=${value}`),
   ];
 }

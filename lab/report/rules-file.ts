@@ -1,7 +1,10 @@
 import type { Difference } from '../../dataplane/redirect/recognise/differences.ts';
 import { ipArguments } from '../../dataplane/redirect/routing.ts';
+import type { RoutingEntry } from '../../dataplane/redirect/rule.ts';
+import type { Recognition } from '../../dataplane/redirect/recognise/recognise.ts';
 import type { WalkStep } from '../../dataplane/redirect/walk.ts';
 import type { FileReading, RulesFileReading } from '../run/read-rules-file.ts';
+import { renderNftFile } from './rules-nft-file.ts';
 import { renderWalks } from './walk.ts';
 import { wrapText } from './wrap.ts';
 
@@ -14,7 +17,9 @@ const LISTED_OTHERS = 6;
 
 /** What the rules of a file are, what is wrong in them, and the walk through them. */
 export function renderRulesFile(reading: FileReading, options: RulesFileTextOptions): string {
-  return reading.families.map((family) => renderFamily(reading.file, family, options)).join('\n\n');
+  const { file, families, nft } = reading;
+  if (nft !== undefined) return renderNftFile(file, nft, options);
+  return families.map((family) => renderFamily(file, family, options)).join('\n\n');
 }
 
 function renderFamily(
@@ -32,21 +37,28 @@ function renderFamily(
     ),
     ...renderOthers(reading),
     '',
-    ...renderDifferences(reading, options),
+    ...renderDifferences(recognition, options),
     '',
     ...renderWalks(reading.walks, { ...options, noteOf: noteFrom(recognition.differences) }),
-    ...(candidate === undefined || candidate.routing.length === 0
-      ? []
-      : [
-          'With these rules go, and no iptables-save shows them:',
-          ...candidate.routing.flatMap((entry) => [
-            `  ip ${ipArguments(entry, 'add').join(' ')}`,
-            wrapText(`why: ${entry.why}`, 6, options.width, 11),
-          ]),
-        ]),
+    ...renderRoutes(candidate?.routing ?? [], options),
   ]
     .join('\n')
     .trimEnd();
+}
+
+/** What belongs to the rules and no listing of rules shows. */
+export function renderRoutes(
+  routing: readonly RoutingEntry[],
+  { width }: RulesFileTextOptions,
+): readonly string[] {
+  if (routing.length === 0) return [];
+  return [
+    'With these rules go, and no listing of rules shows them:',
+    ...routing.flatMap((entry) => [
+      `  ip ${ipArguments(entry, 'add').join(' ')}`,
+      wrapText(`why: ${entry.why}`, 6, width, 11),
+    ]),
+  ];
 }
 
 function titleOf({ recognition }: RulesFileReading): string {
@@ -69,11 +81,11 @@ function renderOthers({ recognition }: RulesFileReading): readonly string[] {
   return [`  rules of others: ${count} in ${others.length} chains (${listed}${more})`];
 }
 
-function renderDifferences(
-  { recognition }: RulesFileReading,
+/** What differs, one block a difference. */
+export function renderDifferences(
+  { differences, deviations, kind }: Pick<Recognition, 'differences' | 'deviations' | 'kind'>,
   { width }: RulesFileTextOptions,
 ): readonly string[] {
-  const { differences, deviations, kind } = recognition;
   if (kind !== 'known') return ['Nothing to compare it with.'];
   if (differences.length + deviations.length === 0) {
     return ['As Istio writes it: every rule is there, in order, and none too many.'];
@@ -103,7 +115,10 @@ function renderDifference(difference: Difference, width: number): readonly strin
   ];
 }
 
-function noteFrom(differences: readonly Difference[]): (step: WalkStep) => string | undefined {
+/** A note at the rules of a walk that differ, by their lines. */
+export function noteFrom(
+  differences: readonly Difference[],
+): (step: WalkStep) => string | undefined {
   const byLine = new Map(
     differences.flatMap((difference) =>
       difference.line === undefined ? [] : [[difference.line, difference] as const],

@@ -73,14 +73,14 @@ function refuseOtherTools(text: string): void {
   const lines = text.slice(0, 65_536).split('\n');
   const at = lines.findIndex((line) => line.trim() !== '' && !line.startsWith('#'));
   const first = lines[at] ?? '';
-  const wished = 'the output of "iptables-save -c" (and "ip6tables-save -c") is wished';
+  const wished = 'the output of "iptables-save -c" or of "nft list ruleset" is wished';
   if (at < 0) throw new SavedRulesError(1, 1, `the file says nothing, ${wished}`);
   const known: readonly (readonly [RegExp, string])[] = [
     [/^-P [A-Z]+ /, '"iptables -S" prints one table and not its name'],
     [/^Chain \S+ \(/, '"iptables -L" leaves out interfaces and marks'],
     [/^iptables |^ip6tables /, 'these are commands, not what the kernel has'],
-    [/^table (?:ip|ip6|inet|arp|bridge|netdev) /, 'this is "nft list ruleset"'],
-    [/^[{[]/, 'this is JSON'],
+    [/^(?:add|create|flush|delete) (?:table|chain|rule|set) /, 'these are commands of nft'],
+    [/^\[/, 'this is a JSON list'],
   ];
   const found = known.find(([pattern]) => pattern.test(first));
   if (found !== undefined) throw new SavedRulesError(at + 1, 1, `${found[1]}, ${wished}`);
