@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { renderRules } from '../report/rules.ts';
 import { renderRulesFile } from '../report/rules-file.ts';
 import { isDrifted, readRules } from '../run/read-rules.ts';
+import { renderNftFile } from '../report/rules-nft-file.ts';
 import { isFileDifferent, readRulesFile, summariseFile } from '../run/read-rules-file.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -80,6 +81,11 @@ async function rulesOfFile(
     );
   }
   const reading = await readRulesFile(file);
-  output.result(summariseFile(reading), () => renderRulesFile(reading, { width: output.width }));
+  const { width } = output;
+  output.result(summariseFile(reading), () =>
+    reading.nft === undefined
+      ? renderRulesFile(reading, { width })
+      : renderNftFile(file, reading.nft, { width }),
+  );
   process.exitCode = isFileDifferent(reading) ? EXIT.failed : EXIT.held;
 }

@@ -4,7 +4,6 @@ import type { RoutingEntry } from '../../dataplane/redirect/rule.ts';
 import type { Recognition } from '../../dataplane/redirect/recognise/recognise.ts';
 import type { WalkStep } from '../../dataplane/redirect/walk.ts';
 import type { FileReading, RulesFileReading } from '../run/read-rules-file.ts';
-import { renderNftFile } from './rules-nft-file.ts';
 import { renderWalks } from './walk.ts';
 import { wrapText } from './wrap.ts';
 
@@ -17,8 +16,7 @@ const LISTED_OTHERS = 6;
 
 /** What the rules of a file are, what is wrong in them, and the walk through them. */
 export function renderRulesFile(reading: FileReading, options: RulesFileTextOptions): string {
-  const { file, families, nft } = reading;
-  if (nft !== undefined) return renderNftFile(file, nft, options);
+  const { file, families } = reading;
   return families.map((family) => renderFamily(file, family, options)).join('\n\n');
 }
 
