@@ -18,6 +18,7 @@ export class ClaimWorld {
   readonly lab: Lab;
   readonly #facts: RunFacts | undefined;
   readonly #directory: string;
+  readonly #happened = new Map<string, Promise<unknown>>();
   #dissection: Promise<Dissection> | undefined;
 
   constructor(lab: Lab, directory: string, facts: RunFacts | undefined) {
@@ -66,8 +67,16 @@ export class ClaimWorld {
   }
 
   /** Runs a program in a place of the lab to its end. */
-  run(target: string, argv: readonly string[], timeoutMs = 10_000): Promise<Finished> {
-    const [file = '', ...args] = this.lab.execArgv(target, argv);
+  run(
+    target: string,
+    argv: readonly string[],
+    { timeoutMs = 10_000, user }: { readonly timeoutMs?: number; readonly user?: number } = {},
+  ): Promise<Finished> {
+    const [file = '', ...args] = this.lab.execArgv(
+      target,
+      argv,
+      user === undefined ? {} : { user },
+    );
     return runProgram([file, ...args], { timeoutMs });
   }
 
@@ -97,6 +106,13 @@ export class ClaimWorld {
       return [];
     });
     return dissectAll(directory, facts);
+  }
+
+  /** What several claims read of one and the same happening, which happens once. */
+  once<T>(name: string, make: () => Promise<T>): Promise<T> {
+    const known = this.#happened.get(name) ?? make();
+    this.#happened.set(name, known);
+    return known as Promise<T>;
   }
 
   /** A small world of its own, from its start to its end, for what this one cannot show. */

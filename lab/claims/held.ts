@@ -11,7 +11,7 @@ const socket = require('node:net').connect({ host, port: Number(port) });
 let echoed = 0, end;
 const say = (value) => process.stdout.write(JSON.stringify(value) + '\\n');
 const stop = (how) => { if (end) return; end = how; say({ end, echoed }); process.exit(0); };
-socket.on('data', () => { if (echoed++ === 0) say({ echoed: 1 }); });
+socket.on('data', () => { if (++echoed % 10 === 1) say({ echoed }); });
 socket.on('error', (error) => stop(error.code));
 socket.on('close', () => stop('closed'));
 const timer = setInterval(() => socket.write('tick'), 20);
@@ -24,32 +24,47 @@ export interface HeldEnd {
   readonly echoed: number;
 }
 
+interface Line {
+  readonly end?: string;
+  readonly echoed?: number;
+}
+
 /** One connection in use, from a pod. */
 export class HeldConnection implements AsyncDisposable {
   readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
+  readonly #first: Promise<Line>;
+  readonly #ended: Promise<HeldEnd>;
+  #onFirst: (line: Line) => void = () => {};
+  #onEnd: (end: HeldEnd) => void = () => {};
+  #echoed = 0;
 
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>) {
+  private constructor(child: ChildProcess) {
     this.#child = child;
-    this.#lines = lines;
+    this.#first = new Promise((resolve) => (this.#onFirst = resolve));
+    this.#ended = new Promise((resolve) => (this.#onEnd = resolve));
+    const lines = createInterface({ input: child.stdout! });
+    lines.on('line', (line) => this.#take(JSON.parse(line) as Line));
+    lines.on('close', () => this.#take({ end: 'no report', echoed: this.#echoed }));
   }
 
   /** The first echo has come back. @throws {EvidenceMissing} when none does */
   static async open(lab: Lab, from: string, host: string, port: number, forMs: number) {
     const argv = [process.execPath, '-e', CLIENT, host, String(port), String(forMs)];
     const [file = '', ...args] = lab.execArgv(from, argv);
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const held = new HeldConnection(child, lines);
-    const first = await held.#next();
+    const held = new HeldConnection(spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] }));
+    const first = await held.#first;
     if (first.end === undefined) return held;
     throw new EvidenceMissing(`a connection from ${from} to ${host}:${port} (${first.end})`);
   }
 
+  /** Echoes so far, to the last ten. */
+  get echoed(): number {
+    return this.#echoed;
+  }
+
   /** Resolves when the connection or its time has ended. */
-  async ended(): Promise<HeldEnd> {
-    const { end = 'unknown', echoed = 0 } = await this.#next();
-    return { end, echoed };
+  ended(): Promise<HeldEnd> {
+    return this.#ended;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -58,8 +73,9 @@ export class HeldConnection implements AsyncDisposable {
     await once(this.#child, 'exit');
   }
 
-  async #next(): Promise<{ readonly end?: string; readonly echoed?: number }> {
-    const line = await this.#lines.next();
-    return line.done === true ? { end: 'no report' } : (JSON.parse(line.value) as HeldEnd);
+  #take(line: Line): void {
+    this.#echoed = line.echoed ?? this.#echoed;
+    this.#onFirst(line);
+    if (line.end !== undefined) this.#onEnd({ end: line.end, echoed: this.#echoed });
   }
 }

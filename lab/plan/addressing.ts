@@ -11,7 +11,7 @@ import {
 import { RANGES } from '../../topologies/ranges.ts';
 import type { TopologyNode } from '../../topologies/topology.ts';
 import { PlanError } from './errors.ts';
-import type { NodeAddresses, NodePlan } from './plan.ts';
+import type { NodeAddresses, NodePlan, ZtunnelPlace } from './plan.ts';
 
 /** The client outside the cluster, far from the nodes' numbers. */
 export const OUTSIDE_ADDRESSES = {
@@ -35,6 +35,7 @@ export function onFabric(address: string): string {
 export function planNodes(
   nodes: readonly TopologyNode[],
   ipFamilies: readonly IpFamily[],
+  { spareZtunnels = false }: { readonly spareZtunnels?: boolean } = {},
 ): NodePlan[] {
   const [first = [], second] = ipFamilies.map((family) => planFamily(nodes, family));
   return nodes.map(({ name }, index) => {
@@ -47,8 +48,20 @@ export function planNodes(
       ztunnelNetns: `ztunnel-${name}.${MESH_NAMESPACE}`,
       ztunnelAddress,
       ...(second === undefined ? {} : { second: second[index]! }),
+      ...(spareZtunnels && { spareZtunnel: spareOf(name, podRange) }),
     };
   });
+}
+
+/** The highest address, which pods get last. */
+function spareOf(node: string, podRange: string): ZtunnelPlace {
+  const { family, last } = parseIpRange(podRange)!;
+  return {
+    netns: `ztunnel-${node}-b.${MESH_NAMESPACE}`,
+    address: formatIp(family, last - 1n),
+    // Links of pods begin with "v-".
+    hostLink: 'z-ztunnel',
+  };
 }
 
 function planFamily(nodes: readonly TopologyNode[], family: IpFamily): NodeAddresses[] {
@@ -102,11 +115,16 @@ export class PodAddresses {
   readonly #taken = new Map<string, string>();
   #next: bigint;
 
-  constructor(node: string, { podRange, gateway, ztunnelAddress }: NodeAddresses) {
+  constructor(
+    node: string,
+    { podRange, gateway, ztunnelAddress }: NodeAddresses,
+    spareZtunnel?: ZtunnelPlace,
+  ) {
     this.#node = node;
     this.#podRange = podRange;
     this.#taken.set(gateway, `the node "${node}"`);
     this.#taken.set(ztunnelAddress, `the ztunnel of "${node}"`);
+    if (spareZtunnel) this.#taken.set(spareZtunnel.address, `the second ztunnel of "${node}"`);
     this.#next = parseIpRange(podRange)!.first + 3n;
   }
 

@@ -92,6 +92,14 @@ export function findParty(plan: Plan, word: string): Party {
   }
   const guest = guestNamed(plan, word);
   if (guest) return { kind: 'guest', netns: guest.netns, ...addressed(guest), guest };
+  const spare = plan.nodes.find(
+    ({ name, spareZtunnel }) =>
+      spareZtunnel && [`ztunnel/${name}-b`, spareZtunnel.netns].includes(word),
+  );
+  if (spare?.spareZtunnel) {
+    const { netns, address } = spare.spareZtunnel;
+    return { kind: 'ztunnel', netns, address, node: spare };
+  }
   const pod = findPodOrElse(plan, word);
   return { kind: 'pod', netns: pod.netns, ...addressed(pod), pod };
 }

@@ -48,9 +48,13 @@ export function planNetns(parts: Parts): { netns: NetnsPlan[]; links: VethPlan[]
       hostLink: ZTUNNEL_HOST_LINK,
       node: node.name,
     };
-    netns.push(nodeNetns(node, [ztunnel, ...own], parts));
-    netns.push(podNetns(ztunnel, node, parts, MESH_NAMESPACE));
-    links.push(veth(node.name, ztunnel.hostLink, ztunnel.netns, podMtu));
+    const { spareZtunnel } = node;
+    const ztunnels = spareZtunnel ? [ztunnel, { ...spareZtunnel, node: node.name }] : [ztunnel];
+    netns.push(nodeNetns(node, [...ztunnels, ...own], parts));
+    for (const each of ztunnels) {
+      netns.push(podNetns(each, node, parts, MESH_NAMESPACE));
+      links.push(veth(node.name, each.hostLink, each.netns, podMtu));
+    }
     for (const pod of own) {
       netns.push(podNetns(pod, node, parts, pod.system ? undefined : pod.namespace));
       links.push(veth(node.name, pod.hostLink, pod.netns, podMtu));
@@ -173,7 +177,8 @@ function podNetns(
   const attached = attachPod(cni, node, pod);
   const restore = guest && masqueradeGuest(guest, 'IPv4');
   const restoreIpv6 = guest && masqueradeGuest(guest, 'IPv6');
-  const role = pod.netns === node.ztunnelNetns ? 'ztunnel' : 'pod';
+  const isZtunnel = [node.ztunnelNetns, node.spareZtunnel?.netns].includes(pod.netns);
+  const role = isZtunnel ? 'ztunnel' : 'pod';
   const servers = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);
   return {
     name: pod.netns,

@@ -32,6 +32,8 @@ export interface PlanOptions {
   readonly iptables?: string;
   /** Whether ztunnel answers DNS, instead of what the topology says. */
   readonly dnsCapture?: boolean;
+  /** A second pod for the ztunnel of each node: one can take over from the other (`Lab.surge`). */
+  readonly spareZtunnels?: boolean;
 }
 
 /**
@@ -48,7 +50,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   checkFlavours(topology, era, cni);
   const problem = familiesProblem({ era, ipFamilies });
   if (problem !== undefined) throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', problem);
-  const nodes = planNodes(topology.nodes, ipFamilies);
+  const nodes = planNodes(topology.nodes, ipFamilies, options);
   const pods = planPods(objects, nodes);
   const guests = planGuests(pods, ipFamilies);
   const services = planServices(objects, pods, { namedPorts: namedPortsOf(objects), ipFamilies });

@@ -153,6 +153,17 @@ export interface NodePlan extends NodeAddresses {
   readonly ztunnelNetns: string;
   /** Addresses of the other family, in a lab of two. */
   readonly second?: NodeAddresses;
+  /** Where a second ztunnel can run beside the first, in a lab that was planned so. */
+  readonly spareZtunnel?: ZtunnelPlace;
+}
+
+/** A pod that a node's ztunnel runs in. */
+export interface ZtunnelPlace {
+  readonly netns: string;
+  /** Of the lab's first family. */
+  readonly address: string;
+  /** Host-side end of its veth. */
+  readonly hostLink: string;
 }
 
 export interface OutsidePlan {

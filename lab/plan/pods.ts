@@ -193,7 +193,10 @@ function assignFamily(
 ): string[] {
   const inFamily = (node: NodePlan) => nodeAddresses(node)[which]!;
   const pools = new Map(
-    nodes.map((node) => [node.name, new PodAddresses(node.name, inFamily(node))]),
+    nodes.map((node) => [
+      node.name,
+      new PodAddresses(node.name, inFamily(node), node.spareZtunnel),
+    ]),
   );
   const family = familyOf(inFamily(nodes[0]!).address);
   const nameOf = ({ pod }: PodDraft): string => `${pod.metadata.namespace}/${pod.metadata.name}`;

@@ -43,6 +43,14 @@ export function createHandlers(world: World, end: () => void): ControlHandlers {
       await ready().restart(process, node);
       return {};
     },
+    surge: async ({ node }) => {
+      await ready().surge(node);
+      return {};
+    },
+    retire: async ({ node }) => {
+      await ready().retire(node);
+      return {};
+    },
     drift: () => world.drift(),
     down: async () => {
       await world.stop();

@@ -43,6 +43,13 @@ export interface Lab extends AsyncDisposable {
   kill(process: ProcessKind, node: string, signal?: NodeJS.Signals): Promise<void>;
   /** Ends the process if it runs, starts it anew, and resolves when it is ready. */
   restart(process: ProcessKind, node: string): Promise<void>;
+  /**
+   * Starts a second ztunnel on a node beside the first, as a rolling update does; resolves when new
+   * connections can go to it. The lab has to be planned with `spareZtunnels`.
+   */
+  surge(node: string): Promise<void>;
+  /** Ends the older of a node's two ztunnels and resolves when it has let go of its connections. */
+  retire(node: string): Promise<void>;
   /** What the built-in apps saw, newest last; all of it, or what carried one canary. */
   observations(canary?: string): Promise<readonly AppObservation[]>;
   /** Rules, links and addresses of the running world against the plan; empty when equal. */

@@ -107,6 +107,14 @@ export class LiveLab implements Lab {
     await this.#control.call('restart', { process, node });
   }
 
+  async surge(node: string): Promise<void> {
+    await this.#control.call('surge', { node });
+  }
+
+  async retire(node: string): Promise<void> {
+    await this.#control.call('retire', { node });
+  }
+
   observations(canary?: string): Promise<readonly AppObservation[]> {
     return this.#control.call('observations', { canary });
   }

@@ -13,7 +13,13 @@ import { prepareMeshFiles, writeStaticConfig, type MeshFiles } from './mesh-file
 import { netnsPath, nodeSockets, type LabPaths } from './paths.ts';
 import { endOf } from './process-end.ts';
 import { until } from './until.ts';
-import { hasProtocols, isZtunnelReady, ztunnelSpec } from './ztunnel-process.ts';
+import {
+  hasProtocols,
+  isZtunnelReady,
+  type ZtunnelPod,
+  ztunnelPodsOf,
+  ztunnelSpec,
+} from './ztunnel-process.ts';
 
 const START_TIMEOUT_MS = 15_000;
 const LOAD_TIMEOUT_MS = 5_000;
@@ -40,6 +46,8 @@ export class Mesh {
   readonly #files: MeshFiles;
   /** The ztunnel pods of era geneve, by node. */
   readonly #ztunnels = new Map<string, ZtunnelReport>();
+  /** Where new connections of a node go, when it is not its first place. */
+  readonly #active = new Map<string, ZtunnelPod>();
   /** One change at a time: each rewrites the file that all ztunnels read. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -59,7 +67,7 @@ export class Mesh {
   async start(node: NodePlan, ruled: Promise<void>): Promise<void> {
     await Promise.all([
       ruled.then(() => this.#startChild(this.#agentSpec(node))),
-      this.#startChild(this.#ztunnelSpec(node)).then((child) => this.#follow(node, child)),
+      this.#startZtunnel(node, this.#activeOf(node)),
     ]);
   }
 
@@ -91,17 +99,72 @@ export class Mesh {
 
   /** Ends a node's ztunnel or agent if it runs, starts it anew and waits until it is ready. */
   async restart(kind: 'ztunnel' | 'agent', node: NodePlan): Promise<void> {
-    const spec = kind === 'agent' ? this.#agentSpec(node) : this.#ztunnelSpec(node);
-    const running = this.#options.children.get(spec.name);
+    const pod = this.#activeOf(node);
+    const running = this.#options.children.get(kind === 'agent' ? `agent-${node.name}` : pod.name);
     if (running && running.state !== 'exited') {
       running.process.kill('SIGKILL');
       await running.exited;
     }
-    const child = await this.#startChild(spec);
-    if (kind === 'ztunnel') this.#follow(node, child);
+    if (kind === 'ztunnel') await this.#startZtunnel(node, pod);
+    else await this.#startChild(this.#agentSpec(node));
     if (this.#isNodeLevel) await this.#tellReady(node);
     if (kind === 'agent') await this.#announceAll(node);
     await this.#ztunnelReady(node);
+  }
+
+  /** What the node's ztunnel is called that new connections go to. */
+  activeZtunnel(node: NodePlan): string {
+    return this.#activeOf(node).name;
+  }
+
+  /**
+   * Starts a second ztunnel beside a node's first, as a rolling update with `maxSurge: 1` does. When
+   * this resolves it is ready, and in era geneve the one that the node redirects to.
+   * @throws LabError LAB_NO_SPARE when the plan has no place for it, LAB_BUSY when both run
+   */
+  async surge(node: NodePlan): Promise<void> {
+    const before = this.#activeOf(node);
+    const next = ztunnelPodsOf(node).find(({ name }) => name !== before.name);
+    if (next === undefined) {
+      const message = `Cannot start a second ztunnel on ${node.name}: the plan has no place for it`;
+      throw new LabError('LAB_NO_SPARE', message);
+    }
+    if (this.#isRunning(next.name)) {
+      const message = `Cannot start a second ztunnel on ${node.name}: ${next.name} runs already`;
+      throw new LabError('LAB_BUSY', message, { hint: 'End it first: retire' });
+    }
+    await this.#startZtunnel(node, next);
+    this.#active.set(node.name, next);
+    if (this.#isNodeLevel) await this.#tellReady(node);
+    else await this.#ztunnelReady(node);
+  }
+
+  /** Ends, with SIGTERM, the older of a node's two ztunnels; resolves when it has let go. */
+  async retire(node: NodePlan): Promise<void> {
+    const { name: active } = this.#activeOf(node);
+    const old = ztunnelPodsOf(node).find(({ name }) => name !== active && this.#isRunning(name));
+    if (old === undefined) {
+      const message = `Cannot end the older ztunnel of ${node.name}: only ${active} runs`;
+      throw new LabError('LAB_NO_SPARE', message);
+    }
+    const child = this.#options.children.get(old.name)!;
+    child.process.kill('SIGTERM');
+    await child.exited;
+  }
+
+  #activeOf(node: NodePlan): ZtunnelPod {
+    return this.#active.get(node.name) ?? ztunnelPodsOf(node)[0];
+  }
+
+  #isRunning(name: string): boolean {
+    const child = this.#options.children.get(name);
+    return child !== undefined && child.state !== 'exited';
+  }
+
+  async #startZtunnel(node: NodePlan, pod: ZtunnelPod): Promise<void> {
+    const { plan, paths, ztunnel: foreign } = this.#options;
+    const spec = ztunnelSpec(plan, node, pod, { paths, files: this.#files, foreign });
+    this.#follow(node, pod, await this.#startChild(spec));
   }
 
   get #isNodeLevel(): boolean {
@@ -109,13 +172,12 @@ export class Mesh {
   }
 
   /** In era geneve the agent hears of its ztunnel from the API server; here, from us. */
-  #follow(node: NodePlan, child: Child): void {
+  #follow(node: NodePlan, { name, netns, address }: ZtunnelPod, child: Child): void {
     if (!this.#isNodeLevel) return;
-    const uid = `ztunnel-${node.name}-${child.process.pid}`;
     const report = {
-      uid,
-      netns: netnsPath(node.ztunnelNetns),
-      address: node.ztunnelAddress,
+      uid: `${name}-${child.process.pid}`,
+      netns: netnsPath(netns),
+      address,
       createdMs: Date.now(),
       ready: true,
     };
@@ -156,14 +218,18 @@ export class Mesh {
     if (enrolled) this.#enrolled.add(pod.uid);
     else this.#enrolled.delete(pod.uid);
     writeStaticConfig(plan, this.#files, this.#enrolled);
-    await Promise.all(plan.nodes.map((node) => this.#untilLoaded(node)));
+    const pods = plan.nodes.flatMap(ztunnelPodsOf);
+    await Promise.all(pods.map((ztunnel) => this.#untilLoaded(ztunnel)));
     return { ...result, changed: true };
   }
 
   async #unlessLost<T>(node: string, work: Promise<T>): Promise<T> {
-    const ztunnel = this.#options.children.get(`ztunnel-${node}`);
+    const place = this.#options.plan.nodes.find(({ name }) => name === node);
+    const ztunnel = place && this.#options.children.get(this.#activeOf(place).name);
     const lost = ztunnel?.exited.then(() => {
-      throw endOf(ztunnel, this.#options.paths.logs) ?? new Error(`ztunnel-${node} has ended`);
+      throw (
+        endOf(ztunnel, this.#options.paths.logs) ?? new Error(`the ztunnel of ${node} has ended`)
+      );
     });
     lost?.catch(() => undefined);
     work.catch(() => undefined);
@@ -171,17 +237,17 @@ export class Mesh {
   }
 
   /** A ztunnel that does not run will read the file when it starts. */
-  async #untilLoaded(node: NodePlan): Promise<void> {
+  async #untilLoaded(ztunnel: ZtunnelPod): Promise<void> {
     const { plan, netns, children } = this.#options;
     const wished = new Map(
       plan.pods.map(
         (pod) => [workloadUid(pod), this.isEnrolled(pod.uid) ? 'HBONE' : 'TCP'] as const,
       ),
     );
-    const child = children.get(`ztunnel-${node.name}`);
+    const child = children.get(ztunnel.name);
     if (!child || child.state === 'exited') return;
-    const fd = fdOf(netns, node.ztunnelNetns);
-    const what = `the ztunnel of ${node.name} has loaded the workloads`;
+    const fd = fdOf(netns, ztunnel.netns);
+    const what = `${ztunnel.name} has loaded the workloads`;
     const giveUp = (): Error | undefined => endOf(child, this.#options.paths.logs);
     await until(what, () => hasProtocols(fd, wished), { timeoutMs: LOAD_TIMEOUT_MS, giveUp });
   }
@@ -196,8 +262,9 @@ export class Mesh {
   }
 
   async #ztunnelReady(node: NodePlan): Promise<void> {
-    const fd = fdOf(this.#options.netns, node.ztunnelNetns);
-    await this.#untilReady(`ztunnel-${node.name}`, () => isZtunnelReady(fd));
+    const { name, netns } = this.#activeOf(node);
+    const fd = fdOf(this.#options.netns, netns);
+    await this.#untilReady(name, () => isZtunnelReady(fd));
   }
 
   async #untilReady(name: string, ask: () => Promise<boolean>): Promise<void> {
@@ -227,11 +294,6 @@ export class Mesh {
 
   #agentSpec(node: NodePlan): Omit<ChildSpec, 'netnsFd'> {
     return agentSpec(this.#options.plan, node);
-  }
-
-  #ztunnelSpec(node: NodePlan): Omit<ChildSpec, 'netnsFd'> {
-    const { plan, paths, ztunnel } = this.#options;
-    return ztunnelSpec(plan, node, paths, this.#files, ztunnel);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -45,6 +45,8 @@ export interface ControlMethods {
     result: Empty;
   };
   restart: { params: { readonly process: ProcessKind; readonly node: string }; result: Empty };
+  surge: { params: { readonly node: string }; result: Empty };
+  retire: { params: { readonly node: string }; result: Empty };
   drift: { params: Empty; result: readonly string[] };
   down: { params: Empty; result: Empty };
 }

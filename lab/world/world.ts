@@ -147,7 +147,9 @@ export class World {
 
   /** @throws {PlanError} LAB_UNKNOWN_NODE, LabError LAB_PROCESS_EXITED when it does not run */
   kill(kind: ProcessKind, node: string, signal: NodeJS.Signals): void {
-    const name = `${kind}-${findNode(this.plan, node).name}`;
+    const place = findNode(this.plan, node);
+    const active = kind === 'ztunnel' ? this.#mesh?.activeZtunnel(place) : undefined;
+    const name = active ?? `${kind}-${place.name}`;
     const child = this.children.get(name);
     if (child && child.state !== 'exited' && child.process.kill(signal)) return;
     throw new LabError('LAB_PROCESS_EXITED', `Cannot send ${signal} to ${name}: it does not run`);
@@ -157,6 +159,16 @@ export class World {
     const place = findNode(this.plan, node);
     if (kind !== 'app-host') return this.#needMesh().restart(kind, place);
     await this.#apps.restart(place);
+  }
+
+  /** @throws {PlanError} LAB_UNKNOWN_NODE, LabError LAB_NO_SPARE, LAB_BUSY */
+  surge(node: string): Promise<void> {
+    return this.#needMesh().surge(findNode(this.plan, node));
+  }
+
+  /** @throws {PlanError} LAB_UNKNOWN_NODE, LabError LAB_NO_SPARE */
+  retire(node: string): Promise<void> {
+    return this.#needMesh().retire(findNode(this.plan, node));
   }
 
   /** @throws LabError LAB_BUSY while another recording runs */

@@ -11,6 +11,26 @@ import type { MeshFiles } from './mesh-files.ts';
 const ADMIN_PORT = 15000;
 const READINESS_PORT = 15021;
 
+/** One pod of a node's ztunnel: what its process is called, and where it runs. */
+export interface ZtunnelPod {
+  readonly name: string;
+  readonly netns: string;
+  readonly address: string;
+}
+
+/** The pods a node's ztunnel may run in: its own, and the spare one where the plan has it. */
+export function ztunnelPodsOf(node: NodePlan): readonly [ZtunnelPod, ...ZtunnelPod[]] {
+  const { name, ztunnelNetns: netns, ztunnelAddress: address, spareZtunnel } = node;
+  const own = { name: `ztunnel-${name}`, netns, address };
+  return spareZtunnel ? [own, { ...spareZtunnel, name: `ztunnel-${name}-b` }] : [own];
+}
+
+export interface ZtunnelFiles {
+  readonly paths: LabPaths;
+  readonly files: MeshFiles;
+  readonly foreign: ProgramCommand | undefined;
+}
+
 /**
  * How a node's ztunnel is started: the documented environment of shared mode with a static file
  * and a CA of files. A foreign ztunnel gets the same, and its own variables on top.
@@ -18,18 +38,16 @@ const READINESS_PORT = 15021;
 export function ztunnelSpec(
   plan: Plan,
   node: NodePlan,
-  paths: LabPaths,
-  files: MeshFiles,
-  foreign: ProgramCommand | undefined,
+  { name, netns, address }: ZtunnelPod,
+  { paths, files, foreign }: ZtunnelFiles,
 ): Omit<ChildSpec, 'netnsFd'> {
-  const name = `ztunnel-${node.name}`;
   const env = programEnv({
     PROXY_MODE: 'shared',
     NODE_NAME: node.name,
     POD_NAME: name,
     POD_NAMESPACE: 'istio-system',
     SERVICE_ACCOUNT: 'ztunnel',
-    INSTANCE_IP: node.ztunnelAddress,
+    INSTANCE_IP: address,
     CLUSTER_ID: 'Kubernetes',
     CLUSTER_DOMAIN: plan.clusterDomain,
     TRUST_DOMAIN: plan.trustDomain,
@@ -52,7 +70,7 @@ export function ztunnelSpec(
     ...foreign?.env,
   });
   const argv = foreign?.argv ?? programArgv('ztunnel');
-  return { kind: 'ztunnel', name, node: node.name, netns: node.ztunnelNetns, argv, env };
+  return { kind: 'ztunnel', name, node: node.name, netns, argv, env };
 }
 
 /** Whether a ztunnel says that it serves all pods it was told of. */

@@ -16,9 +16,16 @@ import { scratchDirectory } from './support/lab.ts';
 
 const PAIRS = join(import.meta.dirname, '..', 'fixtures', 'topologies', 'pairs.yaml');
 
-function startGeneve(release: GeneveReleaseName, suffix: string): Promise<Lab> {
+t.setTimeout(240_000);
+
+function startGeneve(
+  release: GeneveReleaseName,
+  suffix: string,
+  spareZtunnels = false,
+): Promise<Lab> {
   const topology = { ...loadTopology(PAIRS), release };
-  return createLab(planLab(topology, { lab: `t${process.pid}-g${suffix}`, era: 'geneve' }));
+  const lab = `t${process.pid}-g${suffix}`;
+  return createLab(planLab(topology, { lab, era: 'geneve', spareZtunnels }));
 }
 
 async function outputOf(lab: Lab, target: string, argv: readonly string[]): Promise<string> {
@@ -105,16 +112,29 @@ t.test(
   },
 );
 
-t.test('era geneve, 1.18: without a ztunnel traffic is direct', async (t) => {
-  await using lab = await startGeneve('1.18', 'o');
-  t.equal(await statusOf(lab, 'stranger'), 200);
-  const before = await outputOf(lab, 'node1', ['iptables-save']);
-  t.match(before, /ztunnel-PREROUTING/);
-  await lab.kill('ztunnel', 'node1');
-  const isClean = async (): Promise<boolean> =>
-    !(await outputOf(lab, 'node1', ['iptables-save'])).includes('ztunnel-');
-  t.ok(await until(isClean), 'the node is cleaned');
-  t.equal(await statusOf(lab, 'stranger'), 200, 'fail open');
-  t.equal(await outputOf(lab, 'node1', ['ip', 'route', 'show', 'table', '101']), '');
-  t.notMatch(await outputOf(lab, 'node1', ['ip', 'link']), /istioin|istioout/);
-});
+t.test(
+  'era geneve, 1.18: a second ztunnel takes over; without one traffic is direct',
+  async (t) => {
+    await using lab = await startGeneve('1.18', 'o', true);
+    t.equal(await statusOf(lab, 'stranger'), 200);
+    const way = () => outputOf(lab, 'node1', ['ip', 'route', 'show', 'table', '101']);
+    t.match(await way(), / dev v-ztunnel /);
+    await t.rejects(lab.retire('node1'), { code: 'LAB_NO_SPARE' });
+    await lab.surge('node1');
+    t.match(await way(), / dev z-ztunnel /, 'the newest that is ready is the active one');
+    t.notMatch(await way(), /v-ztunnel/);
+    await t.rejects(lab.surge('node1'), { code: 'LAB_BUSY' });
+    await lab.retire('node1');
+    t.match(await way(), / dev z-ztunnel /, 'the end of the old one changes nothing');
+    t.equal(await statusOf(lab, 'stranger'), 200);
+    const before = await outputOf(lab, 'node1', ['iptables-save']);
+    t.match(before, /ztunnel-PREROUTING/);
+    await lab.kill('ztunnel', 'node1');
+    const isClean = async (): Promise<boolean> =>
+      !(await outputOf(lab, 'node1', ['iptables-save'])).includes('ztunnel-');
+    t.ok(await until(isClean), 'the node is cleaned');
+    t.equal(await statusOf(lab, 'stranger'), 200, 'fail open');
+    t.equal(await outputOf(lab, 'node1', ['ip', 'route', 'show', 'table', '101']), '');
+    t.notMatch(await outputOf(lab, 'node1', ['ip', 'link']), /istioin|istioout/);
+  },
+);

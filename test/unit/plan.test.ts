@@ -60,6 +60,19 @@ t.test('planLab() decides two-nodes as reviewed', async (t) => {
   golden(t, 'sysctls.conf', `${roles.flat().join('\n')}\n`);
 });
 
+t.test('planLab() keeps a second pod for each ztunnel when asked, and else none', async (t) => {
+  const topology = loadTopology(path.join(ROOT, 'topologies', 'two-nodes.yaml'));
+  const plan = planLab(topology, { spareZtunnels: true });
+  const spare = { netns: 'ztunnel-node1-b.istio-system', address: '10.244.1.254' };
+  t.match(plan.nodes[0], { spareZtunnel: { ...spare, hostLink: 'z-ztunnel' } });
+  t.match(
+    plan.netns.find(({ name }) => name === spare.netns),
+    { role: 'ztunnel', node: 'node1' },
+  );
+  t.match(findParty(plan, 'ztunnel/node1-b'), { kind: 'ztunnel', ...spare });
+  t.notMatch(JSON.stringify(planLab(topology)), /node1-b/);
+});
+
 t.test('planLab() gives the same plan each time, and a plain one', async (t) => {
   for (const name of ['two-nodes', 'same-node', 'cluster-manifest']) {
     const [first, second] = [planOf(name), planOf(name)];

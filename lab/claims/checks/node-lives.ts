@@ -3,10 +3,16 @@ import { failsClosed, type GeneveRelease } from '../../../dataplane/redirect/gen
 import type { Conversation } from '../../facts/dissect/types.ts';
 import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
+import { ConnectionStream, endsText, failedOf, type StreamEnds } from '../connection-stream.ts';
 import { settle, together } from '../finding.ts';
+import { HeldConnection } from '../held.ts';
 import { addressOf, statusFrom } from './ask.ts';
 
 const NOTICED_TIMEOUT_MS = 10_000;
+const ECHO_PORT = 9000;
+/** Longer than a swap takes, on a slow machine too. */
+const HELD_FOR_MS = 30_000;
+const BEFORE_MS = 500;
 
 /** Lines of our chains on a node, and its way of what a pod sends. */
 async function redirectOf(world: ClaimWorld): Promise<readonly string[]> {
@@ -65,4 +71,47 @@ async function withoutZtunnel(world: ClaimWorld, release: '1.18' | '1.19'): Prom
 /** Fail open in 1.18, fail closed in 1.19: a world of each. */
 export async function openThenClosed(world: ClaimWorld): Promise<Finding> {
   return together(await withoutZtunnel(world, '1.18'), await withoutZtunnel(world, '1.19'));
+}
+
+/** Connections whose packets went from the pod to the other node as they were, past ztunnel. */
+function wentDirectly(conversations: readonly Conversation[], from: string, to: string) {
+  return conversations.filter(({ client, server, sightings }) => {
+    const places = sightings.map((each) => each.interface);
+    const isPair = client.address === from && server.address === to && server.port === ECHO_PORT;
+    return isPair && places.includes('client.demo/eth0') && places.includes('node1/eth0');
+  });
+}
+
+/** New connections and an old one while another ztunnel takes over; and what passed it by meanwhile. */
+export async function replacingDropsTraffic(world: ClaimWorld): Promise<Finding> {
+  return world.beside('swap', { spareZtunnels: true }, async (aside) => {
+    const { lab } = aside;
+    const [client, far] = [addressOf(aside, 'client'), addressOf(aside, 'far')];
+    let ends: StreamEnds = {};
+    let end = '';
+    const { conversations } = await aside.record('swap', async () => {
+      await using held = await HeldConnection.open(lab, 'client', far, ECHO_PORT, HELD_FOR_MS);
+      await using stream = new ConnectionStream(lab, 'client', far, ECHO_PORT);
+      await sleep(BEFORE_MS);
+      await lab.surge('node1');
+      await lab.retire('node1');
+      ends = await stream.finish();
+      ({ end } = await held.ended());
+    });
+    const after = await statusFrom(aside, 'client', 'far');
+    const routes = (await aside.read('node1', 'ip', 'route', 'show', 'table', '101')).trim();
+    const { failed, all } = failedOf(ends);
+    const direct = wentDirectly(conversations, client, far);
+    const text = `${failed} of ${all} new connections failed (${endsText(ends)}), ${direct.length} went directly, in plain text; the old one: ${end}; afterwards ${after}`;
+    const isSo = failed + direct.length > 0 && end !== 'open' && after === '200';
+    return settle(isSo, text, {
+      evidence: routes.split('\n'),
+      frames: direct.flatMap(({ sightings }) =>
+        sightings.map((one) => ({
+          file: aside.fileOf('swap', one.interface),
+          frames: [one.firstFrame],
+        })),
+      ),
+    });
+  });
 }

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { rollingKeepsNew } from '../checks/rolling.ts';
 
 /** See `statement`. */
 export const life02: Claim = {
@@ -6,5 +7,6 @@ export const life02: Claim = {
   statement: 'Restarting ztunnel keeps new connections working and drains old ones',
   source: 'field notes',
   eras: ['inpod-redirect'],
-  needs: 'two ztunnels of a node side by side',
+  changesLab: true,
+  check: rollingKeepsNew,
 };

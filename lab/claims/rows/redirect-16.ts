@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { replacingDropsTraffic } from '../checks/node-lives.ts';
 
 /** See `statement`. */
 export const redirect16: Claim = {
@@ -6,5 +7,6 @@ export const redirect16: Claim = {
   statement: 'Replacing the active ztunnel drops traffic for a moment',
   source: 'facts, statement 16',
   eras: ['geneve'],
-  needs: 'a check of the node-level redirect',
+  changesLab: true,
+  check: replacingDropsTraffic,
 };

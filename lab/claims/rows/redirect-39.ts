@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { rollingSharesPort } from '../checks/rolling.ts';
 
 /** See `statement`. */
 export const redirect39: Claim = {
@@ -6,5 +7,6 @@ export const redirect39: Claim = {
   statement: 'A rolling restart refuses no new connection and lets old ones end',
   source: 'facts, statement 39',
   eras: IN_POD,
-  needs: 'two ztunnels of a node side by side',
+  changesLab: true,
+  check: rollingSharesPort,
 };

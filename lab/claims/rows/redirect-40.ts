@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { bothTakeNew } from '../checks/rolling.ts';
 
 /** See `statement`. */
 export const redirect40: Claim = {
@@ -6,5 +7,6 @@ export const redirect40: Claim = {
   statement: 'While two ztunnels overlap, new connections land on either',
   source: 'facts, statement 40',
   eras: IN_POD,
-  needs: 'two ztunnels of a node side by side',
+  changesLab: true,
+  check: bothTakeNew,
 };
