@@ -42,6 +42,7 @@ const FIRST_BACKOFF_MS = 5;
 const LAST_BACKOFF_MS = 5000;
 /** Pods whose rules are worked on at once: each takes a few processes. */
 const PODS_AT_ONCE = 4;
+const KEPT_RULE_SETS = 100;
 
 /**
  * Puts pods of one node into the mesh and takes them out: rules in the pod's netns, ZDS to ztunnel,
@@ -55,6 +56,8 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
   readonly #slots = new Slots(PODS_AT_ONCE);
   readonly #prints = new NftPrints();
   readonly #clones = new RuleClones(applyRules);
+  /** Sets made so far, by what annotations ask for: nearly all pods ask for the same. */
+  readonly #rules = new Map<string, RuleSet>();
   #zds: ZdsServer | undefined;
 
   private constructor(options: NodeAgentOptions) {

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { NetlinkSocket } from '../kernel/netlink.ts';
-import { withNetns } from '../kernel/netns.ts';
 import { findLink, listRoutes, listRules } from '../kernel/rtnetlink-list.ts';
 import type { RouteListEntry, RuleListEntry } from '../kernel/rtnetlink-list.ts';
 import { addRoute, addRule, deleteRoute, deleteRule } from '../kernel/rtnetlink.ts';
 import type { RuleEntry } from '../kernel/rtnetlink.ts';
+import { readSmallFiles } from '../kernel/small-files.ts';
 import { ipArguments } from '../redirect/routing.ts';
 import type { Family, RoutingEntry, RuleSet } from '../redirect/rule.ts';
 import { RoutingMismatchError } from './errors.ts';
@@ -188,13 +187,6 @@ function openSocket(netns: number | undefined): NetlinkSocket {
 }
 
 function hasIpv6(netns: number | undefined): boolean {
-  const path = '/proc/sys/net/ipv6/conf/lo/disable_ipv6';
-  const read = (): boolean => {
-    try {
-      return readFileSync(path, 'utf8').trim() === '0';
-    } catch {
-      return false;
-    }
-  };
-  return netns === undefined ? read() : withNetns(netns, read);
+  const [text] = readSmallFiles(netns, ['/proc/sys/net/ipv6/conf/lo/disable_ipv6']);
+  return text?.trim() === '0';
 }

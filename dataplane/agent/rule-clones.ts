@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { NetlinkSocket } from '../kernel/netlink.ts';
-import { closeNetns, createNetns, withNetns } from '../kernel/netns.ts';
+import { closeNetns, createNetns } from '../kernel/netns.ts';
 import { dumpNftRuleset, sendNftBatch, toNftBatch, type NftBatch } from '../kernel/nft-batch.ts';
+import { readSmallFiles } from '../kernel/small-files.ts';
 import type { RuleSet } from '../redirect/rule.ts';
 import type { ApplyOptions } from './apply-options.ts';
 
@@ -21,11 +21,14 @@ const LEGACY_TABLES = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'
  * Rule sets as the programs of the machine put them in: each is applied once in a namespace of its
  * own, by the real programs and read back by them, while what they tell the kernel is written down.
  * A netns without any rules then gets the very same messages, in one exchange and without a
- * process, and what the kernel holds is compared with what it holds in the first one.
+ * process, and what the kernel holds is compared with what it holds in the first one. All who ask
+ * must use the same programs.
  */
 export class RuleClones {
   readonly #apply: ApplyByPrograms;
   readonly #clones = new Map<string, Promise<RuleClone | undefined>>();
+  /** The same by the set itself, for those who ask with one set again and again. */
+  readonly #known = new WeakMap<RuleSet, Promise<RuleClone | undefined>>();
 
   constructor(apply: ApplyByPrograms) {
     this.#apply = apply;
@@ -54,12 +57,15 @@ export class RuleClones {
 
   #of(rules: RuleSet, { programs }: ApplyOptions): Promise<RuleClone | undefined> {
     const { families, nft } = rules;
-    const key = JSON.stringify([families, nft, programs]);
-    const known = this.#clones.get(key);
+    const known = this.#known.get(rules);
     if (known !== undefined) return known;
+    const key = JSON.stringify([families, nft]);
     // A failure is told by the programs, in the pod's own netns.
-    const made = this.#make({ ...rules, routing: [] }, programs).catch(() => undefined);
+    const made =
+      this.#clones.get(key) ??
+      this.#make({ ...rules, routing: [] }, programs).catch(() => undefined);
     this.#clones.set(key, made);
+    this.#known.set(rules, made);
     return made;
   }
 
@@ -88,13 +94,5 @@ function isPristine(socket: NetlinkSocket, netns: number): boolean {
   } catch {
     return false;
   }
-  return withNetns(netns, () => LEGACY_TABLES.every((path) => readText(path).trim() === ''));
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
+  return readSmallFiles(netns, LEGACY_TABLES).every((text = '') => text.trim() === '');
 }

@@ -36,6 +36,9 @@ export interface NativeAddon {
   mount(source: string, target: string, type: string, flags: number, data: string): void;
   umount(target: string, flags: number): void;
 
+  readFiles(netns: number, paths: readonly string[]): (string | undefined)[];
+  writeFiles(netns: number, paths: readonly string[], texts: readonly string[]): number;
+
   setDeathSignal(signal: number): void;
   setProcessName(name: string): void;
   peekZombie(): number;

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { KernelError } from '../kernel/errors.ts';
-import { closeNetns, withNetns } from '../kernel/netns.ts';
+import { closeNetns } from '../kernel/netns.ts';
+import { readSmallFiles } from '../kernel/small-files.ts';
 import { type KeepAlive, openSocket, type OpenSocketOptions } from '../kernel/sockets.ts';
 import { type Endpoint, isIpv6 } from './address.ts';
 import type { KeepaliveConfig, ZtunnelConfig } from './config.ts';
@@ -97,12 +97,8 @@ export class SocketFactory implements Disposable {
   hasIpv6Loopback(): boolean {
     if (!this.#config.ipv6Enabled) return false;
     if (this.#isClosed) return false;
-    const read = (): string => readFileSync('/proc/sys/net/ipv6/conf/lo/disable_ipv6', 'utf8');
-    try {
-      return (this.#netns === undefined ? read() : withNetns(this.#netns, read)).trim() !== '1';
-    } catch {
-      return false;
-    }
+    const [text = '1'] = readSmallFiles(this.#netns, ['/proc/sys/net/ipv6/conf/lo/disable_ipv6']);
+    return text.trim() !== '1';
   }
 
   /** From now on the descriptor of the namespace is closed on disposal. */

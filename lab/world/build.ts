@@ -1,6 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { NetlinkSocket } from '../../dataplane/kernel/netlink.ts';
-import { bindNetns, createNetns, withNetns } from '../../dataplane/kernel/netns.ts';
+import { bindNetns, createNetns } from '../../dataplane/kernel/netns.ts';
 import { listLinks } from '../../dataplane/kernel/rtnetlink-list.ts';
 import {
   addAddress,
@@ -17,6 +16,7 @@ import type { EndpointPlan, NetnsPlan, Plan } from '../plan/plan.ts';
 import { LabError } from './errors.ts';
 import { netnsPath } from './paths.ts';
 import { runCaptured } from './run-captured.ts';
+import { FreshSysctls, writeSysctls } from './sysctls.ts';
 
 const RESTORE_TIMEOUT_MS = 20_000;
 
@@ -34,11 +34,12 @@ export type NetnsTable = ReadonlyMap<string, number>;
  */
 export function createNamespaces(plan: Plan): NetnsTable {
   const table = new Map<string, number>();
+  const fresh = new FreshSysctls();
   for (const netns of plan.netns) {
     const fd = createNetns();
     table.set(netns.name, fd);
     bindNetns(fd, netnsPath(netns.name));
-    writeSysctls(netns, fd);
+    writeSysctls(netns, fd, fresh);
   }
   return table;
 }
@@ -109,17 +110,6 @@ export function fdOf(table: NetnsTable, netns: string): number {
   throw new LabError('LAB_BUILD_FAILED', `Cannot find namespace "${netns}": the plan has none`);
 }
 
-/** Sysctls that read otherwise than the plan wants: `net.ipv4.ip_forward: 0, 1 wished`. */
-export function differingSysctls(netns: NetnsPlan, fd: number): string[] {
-  return withNetns(fd, () =>
-    Object.entries({ ...netns.sysctls, ...netns.sysctlsIfPresent }).flatMap(([key, wished]) => {
-      const seen = readSysctl(key);
-      if (seen === undefined && key in (netns.sysctlsIfPresent ?? {})) return [];
-      return seen === wished ? [] : [`${key}: ${seen ?? 'absent'}, ${wished} wished`];
-    }),
-  );
-}
-
 function configure(netns: NetnsPlan, fd: number): void {
   using route = new NetlinkSocket({ protocol: 'route', netns: fd });
   const vxlans = netns.vxlans ?? [];
@@ -155,36 +145,4 @@ function configure(netns: NetnsPlan, fd: number): void {
       ]),
     ),
   ]);
-}
-
-/** /proc/sys/net shows the namespace of the thread that opens a file. */
-function writeSysctls(netns: NetnsPlan, fd: number): void {
-  withNetns(fd, () => {
-    for (const [key, value] of Object.entries(netns.sysctls)) writeSysctl(netns.name, key, value);
-    for (const [key, value] of Object.entries(netns.sysctlsIfPresent ?? {})) {
-      if (readSysctl(key) !== undefined) writeSysctl(netns.name, key, value);
-    }
-  });
-}
-
-function writeSysctl(netns: string, key: string, value: string): void {
-  try {
-    writeFileSync(sysctlPath(key), value);
-  } catch (cause) {
-    throw new LabError('LAB_BUILD_FAILED', `Cannot set "${key}" to ${value} in "${netns}"`, {
-      cause,
-    });
-  }
-}
-
-function readSysctl(key: string): string | undefined {
-  try {
-    return readFileSync(sysctlPath(key), 'utf8').trim().replaceAll(/\s+/g, ' ');
-  } catch {
-    return undefined;
-  }
-}
-
-function sysctlPath(key: string): string {
-  return `/proc/sys/${key.replaceAll('.', '/')}`;
 }

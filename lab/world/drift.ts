@@ -10,7 +10,8 @@ import {
 import { MAIN_TABLE } from '../../dataplane/kernel/rtnetlink.ts';
 import type { EndpointPlan, NetnsPlan, Plan, RoutePlan } from '../plan/plan.ts';
 import { asHost, familiesOf } from '../plan/families.ts';
-import { differingSysctls, fdOf, type NetnsTable } from './build.ts';
+import { fdOf, type NetnsTable } from './build.ts';
+import { differingSysctls } from './sysctls.ts';
 
 const FAMILIES = ['ipv4', 'ipv6'] as const;
 const RT_SCOPE_LINK = 253;

@@ -2,6 +2,7 @@
 #include <node_api.h>
 
 void register_netns(napi_env env, napi_value exports);
+void register_files(napi_env env, napi_value exports);
 void register_process(napi_env env, napi_value exports);
 void register_socket(napi_env env, napi_value exports);
 void register_message(napi_env env, napi_value exports);
@@ -14,6 +15,7 @@ void register_engine(napi_env env, napi_value exports);
 
 NAPI_MODULE_INIT() {
   register_netns(env, exports);
+  register_files(env, exports);
   register_process(env, exports);
   register_socket(env, exports);
   register_message(env, exports);

@@ -60,6 +60,9 @@ static napi_value netlink_open(napi_env env, napi_callback_info info) {
   return make_int(env, fd);
 }
 
+/* What one recv gives; kept, since fresh memory of this size would be faulted in by every call. */
+static __thread uint8_t reading[READ_SIZE];
+
 typedef struct {
   uint8_t *data;
   size_t length, capacity;
@@ -115,20 +118,26 @@ static napi_value netlink_exchange(napi_env env, napi_callback_info info) {
   if (moved < 0) return throw_errno(env, "sendto", errno);
   growing_t reply = {0};
   for (uint32_t seen = 0; seen < ends;) {
-    if (!reserve(&reply, READ_SIZE)) {
-      free(reply.data);
-      return throw_errno(env, "recv", ENOMEM);
-    }
-    uint8_t *at = reply.data + reply.length;
-    do moved = recv(fd, at, READ_SIZE, 0);
+    do moved = recv(fd, reading, READ_SIZE, 0);
     while (moved < 0 && errno == EINTR);
     if (moved <= 0) {
       int error = moved == 0 ? EPIPE : errno == EAGAIN ? ETIMEDOUT : errno;
       free(reply.data);
       return throw_errno(env, "recv", error);
     }
-    reply.length += NLMSG_ALIGN((size_t)moved);
-    seen += count_ends(at, (size_t)moved);
+    seen += count_ends(reading, (size_t)moved);
+    size_t length = NLMSG_ALIGN((size_t)moved);
+    napi_value whole;
+    if (seen >= ends && reply.length == 0 && length <= READ_SIZE) {
+      napi_create_buffer_copy(env, length, reading, NULL, &whole);
+      return whole;
+    }
+    if (!reserve(&reply, length)) {
+      free(reply.data);
+      return throw_errno(env, "recv", ENOMEM);
+    }
+    memcpy(reply.data + reply.length, reading, length);
+    reply.length += length;
   }
   napi_value result;
   if (reply.length < 65536) {
