@@ -23,26 +23,7 @@ const missing = Object.values(PROGRAMS).filter((source) => !existsSync(join(ROOT
 if (missing.length > 0) throw new Error(`Cannot bundle: no file ${missing.join(', ')}`);
 
 mkdirSync(FRESH, { recursive: true });
-await build({
-  absWorkingDir: ROOT,
-  entryPoints: Object.entries(PROGRAMS).map(([out, source]) => ({ in: source, out })),
-  outdir: FRESH,
-  outExtension: { '.js': '.mjs' },
-  bundle: true,
-  // Shared chunks and lazy imports stay files of their own, so that each program loads only its part.
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  sourcemap: 'linked',
-  logLevel: 'warning',
-  // Reports made from source bundle their page by esbuild; the bundle has that page ready.
-  external: ['cpu-features', '*.node', 'esbuild'],
-  // Bundled CommonJS libraries call require; an ES module has none.
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
-});
+await Promise.all(Object.entries(PROGRAMS).map(([out, source]) => bundle(out, source)));
 // Script and style of HTML reports, for a browser and not for Node.
 await build({
   absWorkingDir: ROOT,
@@ -60,3 +41,32 @@ await build({
 writeFileSync(join(FRESH, '.stamp'), '');
 rmSync(OUT, { recursive: true, force: true });
 renameSync(FRESH, OUT);
+
+/**
+ * Each program by itself: of a library that two share, both would load what either needs. What has
+ * to be read is what starting costs, so blanks are left out; names stay, for stack traces.
+ */
+function bundle(out, source) {
+  return build({
+    absWorkingDir: ROOT,
+    entryPoints: [{ in: source, out }],
+    outdir: FRESH,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    // Lazy imports stay files of their own.
+    splitting: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: 'linked',
+    logLevel: 'warning',
+    // Reports made from source bundle their page by esbuild; the bundle has that page ready.
+    external: ['cpu-features', '*.node', 'esbuild'],
+    // Bundled CommonJS libraries call require; an ES module has none.
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  });
+}
