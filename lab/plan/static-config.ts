@@ -2,6 +2,7 @@ import { Document, Scalar, YAMLSeq } from 'yaml';
 import { MESH_NAMESPACE } from './addressing.ts';
 import { POLICIES_ANNOTATION } from '../../topologies/expand.ts';
 import { addressesOf, nodeAddresses, vipsOf } from './families.ts';
+import { renderBlock } from './block-yaml.ts';
 import type { Plan, PodPlan, ServicePlan } from './plan.ts';
 
 const CLUSTER = 'Kubernetes';
@@ -13,16 +14,17 @@ const CLUSTER = 'Kubernetes';
  */
 export function renderStaticConfig(plan: Plan, enrolledPodUids: Iterable<string>): string {
   const enrolled = new Set(enrolledPodUids);
-  const content = {
-    workloads: [
-      ...plan.nodes.map((node) => ztunnelWorkload(plan, node)),
-      ...plan.pods.map((pod) => podWorkload(plan, pod, enrolled.has(pod.uid))),
-    ],
-    services: plan.services.map(serviceEntry),
-    policies: plan.policies.map(tagged),
-  };
+  const workloads = [
+    ...plan.nodes.map((node) => ztunnelWorkload(plan, node)),
+    ...plan.pods.map((pod) => podWorkload(plan, pod, enrolled.has(pod.uid))),
+  ];
+  const services = plan.services.map(serviceEntry);
+  return renderBlock({ workloads, services }) + renderByLibrary(plan.policies.map(tagged));
+}
+
+function renderByLibrary(policies: readonly unknown[]): string {
   // Aliases would be valid YAML, and hard to read in a file people open to see what a pod is.
-  return new Document(content, { aliasDuplicateObjects: false }).toString({ lineWidth: 0 });
+  return new Document({ policies }, { aliasDuplicateObjects: false }).toString({ lineWidth: 0 });
 }
 
 /** Identity of a workload in the mesh, `<cluster>//Pod/<namespace>/<name>`. */

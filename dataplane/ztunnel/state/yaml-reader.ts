@@ -1,4 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { parsePlainYaml } from './plain-yaml.ts';
 import { StaticFileError, type TextPosition } from './static-file-error.ts';
 
 /** A mesh of 50,000 workloads; the parser's tree takes some sixty times the text. */
@@ -122,6 +123,9 @@ export class YamlValue {
 
 /** Parses one YAML document without merge keys or aliases. @throws StaticFileError with the place. */
 export function parseYaml(file: string, text: string): YamlValue {
+  const plainLines = new LineCounter();
+  const plain = text.length > MAX_TEXT_CHARACTERS ? undefined : parsePlainYaml(text, plainLines);
+  if (plain !== undefined) return new YamlValue(file, '', plain, plainLines, 0);
   const lines = new LineCounter();
   const document = parseText(file, text, lines);
   const fault = document.errors[0];
