@@ -265,7 +265,12 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
     const { era, dnsCapture, ipv6, probeAddress, probeAddressIpv6, tproxyRelease } = this.#options;
     const defaults = { era, dnsCapture, tproxyRelease };
     const annotated = rulesOfAnnotations(pod.request.annotations ?? {}, defaults);
-    return podRules({ era, ipv6, probeAddress, probeAddressIpv6, ...annotated });
+    const key = JSON.stringify(annotated);
+    const known = this.#rules.get(key);
+    if (known !== undefined) return known;
+    const rules = podRules({ era, ipv6, probeAddress, probeAddressIpv6, ...annotated });
+    if (this.#rules.size < KEPT_RULE_SETS) this.#rules.set(key, rules);
+    return rules;
   }
 
   /** Waits, with back-off, for a ztunnel and its ack; a refusal is final. */
