@@ -19,10 +19,11 @@ export interface NodeEvidence {
   readonly agent: AgentEvidence;
   readonly ztunnel: ZtunnelEvidence;
   readonly rules: RulesReading;
-  /** Rules of NetworkPolicy objects with what the kernel has counted at them. */
+  /** Rules of NetworkPolicy objects with what the kernel has counted at them, probes included. */
   readonly policies: readonly CountedRule[];
-  readonly settings: Settings;
-  readonly ztunnelSettings: Settings;
+  /** Settings and counters of the node's own namespace, and of its ztunnel's. */
+  readonly own: Readings;
+  readonly ofZtunnel: Readings;
 }
 
 /** A program of the lab, by its entry in /proc. */
@@ -45,8 +46,8 @@ export interface AgentEvidence extends ProgramEvidence {
 export interface ZtunnelEvidence extends ProgramEvidence {
   /** Inodes of the network namespaces that it holds descriptors of. */
   readonly netns: readonly number[];
-  /** Last lines of its log that are warnings or errors. */
-  readonly complaints: readonly string[];
+  /** What it says of each pod: `Up` or `Pending`, by uid; absent when it does not answer. */
+  readonly workloads?: Readonly<Record<string, string>>;
 }
 
 export interface PodEvidence {
@@ -57,7 +58,7 @@ export interface PodEvidence {
   readonly listeners: readonly Listener[];
   /** Inode of its network namespace. */
   readonly netns: number;
-  readonly settings: Settings;
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** A line of `ss -ltnpe`. */
@@ -70,28 +71,37 @@ export interface Listener {
   readonly line: string;
 }
 
-/** Kernel settings by key, as `sysctl` writes them. */
-export type Settings = Readonly<Record<string, string>>;
+export interface Readings {
+  /** Kernel settings by key, as `sysctl` writes them. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Packets that the reverse path filter has dropped (TcpExtIPReversePathFilter). */
+  readonly reversePathDrops: number;
+}
 
-/** A SYN to port 15008 of a pod, sent with ztunnel's mark from another enrolled pod. */
+export type ConnectOutcome = 'connected' | 'refused' | 'timeout' | 'unreachable';
+
+/** SYNs to an enrolled pod, sent with ztunnel's mark out of another enrolled pod. */
 export interface HboneProbe {
   readonly from: string;
   readonly to: string;
+  /** uid of the pod that is asked. */
   readonly toUid: string;
   readonly address: string;
-  readonly outcome: 'connected' | 'refused' | 'timeout' | 'unreachable';
+  /** What became of the SYN to port 15008. */
+  readonly hbone: ConnectOutcome;
+  /** The same for the port of an app of the pod; absent when it has none, or 15008 answers. */
+  readonly app?: { readonly port: number; readonly outcome: ConnectOutcome };
+  readonly patienceMs: number;
 }
 
-/** What fits through the path between two pods of different nodes, by pings that may not be cut. */
+/** What fits through the path between pods of two nodes, by pings that may not be cut. */
 export interface PathProbe {
   readonly from: string;
   readonly to: string;
-  readonly fromNode: string;
-  readonly toNode: string;
   /** MTU of the link of the pod that sends. */
   readonly linkMtuBytes: number;
   /** The largest packet that was answered; absent when not even a small one was. */
   readonly passesBytes?: number;
-  /** Whether anybody said that a packet was too big (ICMP); otherwise they vanish. */
+  /** Whether the sender was told of a smaller one (ICMP); else packets vanish. */
   readonly isTold: boolean;
 }

@@ -33,8 +33,10 @@ export function nodeOf({ nodes }: Evidence, { pod }: PodEvidence): NodeEvidence 
 }
 
 /** Rules of both families, and the routing that belongs to them. */
-export function rulesStateOf({ rules }: PodEvidence): RulesState {
-  const { ipv6 } = rules;
+export function rulesStateOf(pod: PodEvidence): RulesState {
+  const { rules } = pod;
+  // Without IPv6 there are no routes of it: another cause, told by itself.
+  const ipv6 = isIpv6Off(pod) ? undefined : rules.ipv6;
   const drifts = [rules.drift, ipv6?.drift].flatMap((drift) => drift ?? []);
   const routing = [...rules.missingRouting, ...(ipv6?.missingRouting ?? [])];
   const missing = [
@@ -48,6 +50,11 @@ export function rulesStateOf({ rules }: PodEvidence): RulesState {
     missing,
     extra: drifts.flatMap(({ extra }) => extra),
   };
+}
+
+/** Whether IPv6 is switched off in the pod's kernel, for all links or for loopback. */
+export function isIpv6Off({ settings }: PodEvidence): boolean {
+  return ['all', 'lo'].some((link) => settings[`net.ipv6.conf.${link}.disable_ipv6`] === '1');
 }
 
 /** `nat OUTPUT: -j ISTIO_OUTPUT` */

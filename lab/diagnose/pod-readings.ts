@@ -1,7 +1,7 @@
 import { runProgram } from '../hosts/run.ts';
 import { LabError } from '../world/errors.ts';
 import type { Lab } from '../world/lab.ts';
-import type { Listener, Settings } from './evidence.ts';
+import type { Listener, PodEvidence, Readings } from './evidence.ts';
 
 const TIMEOUT_MS = 10_000;
 
@@ -21,7 +21,7 @@ export async function readListeners(lab: Lab, place: string): Promise<readonly L
 }
 
 /** Kernel settings of a namespace; those that the kernel has not are left out. */
-export async function readSettings(lab: Lab, place: string): Promise<Settings> {
+export async function readSettings(lab: Lab, place: string): Promise<PodEvidence['settings']> {
   const text = await readIn(lab, place, ['sysctl', '-e', ...KEYS]);
   const pairs = text.split('\n').map((line) => line.split(' = '));
   return Object.fromEntries(
@@ -29,6 +29,24 @@ export async function readSettings(lab: Lab, place: string): Promise<Settings> {
       key === undefined || value === undefined ? [] : [[key, value]],
     ),
   );
+}
+
+/** Settings of a namespace, and what its kernel has dropped without telling. */
+export async function readReadings(lab: Lab, place: string): Promise<Readings> {
+  const [settings, netstat] = await Promise.all([
+    readSettings(lab, place),
+    readIn(lab, place, ['cat', '/proc/net/netstat']),
+  ]);
+  return { settings, reversePathDrops: counterOf(netstat, 'TcpExt:', 'IPReversePathFilter') };
+}
+
+/** A counter of /proc/net/netstat, whose lines come in pairs: names, then values. */
+function counterOf(netstat: string, group: string, name: string): number {
+  const [names = [], values = []] = netstat
+    .split('\n')
+    .filter((line) => line.startsWith(group))
+    .map((line) => line.split(' '));
+  return Number(values[names.indexOf(name)] ?? 0);
 }
 
 /** What a program prints in a place. @throws LabError LAB_PROGRAM_FAILED */

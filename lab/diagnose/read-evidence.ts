@@ -1,30 +1,49 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { agentClient } from '../../dataplane/agent/client.ts';
+import { closeNetns, openNetns } from '../../dataplane/kernel/netns.ts';
 import type { NodePlan, PodPlan } from '../plan/plan.ts';
 import { readRules } from '../run/read-rules.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
-import { nodeSockets, seenFromOutside } from '../world/paths.ts';
-import type { AgentEvidence, Evidence, NodeEvidence, PodEvidence } from './evidence.ts';
-import { readListeners, readSettings } from './pod-readings.ts';
+import { getInNetns } from '../world/netns-http.ts';
+import { netnsPath, nodeSockets, seenFromOutside } from '../world/paths.ts';
+import type {
+  AgentEvidence,
+  Evidence,
+  NodeEvidence,
+  PodEvidence,
+  ZtunnelEvidence,
+} from './evidence.ts';
+import { readListeners, readReadings, readSettings } from './pod-readings.ts';
+import { probeHbone } from './probe-hbone.ts';
+import { probePaths } from './probe-paths.ts';
 import { readHeldNetns, readNetnsInode, readProgram } from './process-evidence.ts';
 
 /** An agent that is well answers within milliseconds; one on a busy machine later. */
 const AGENT_PATIENCE_MS = 2_000;
-const LAST_COMPLAINTS = 3;
+const ADMIN_PORT = 15000;
 
-/** Reads everything that a diagnosis rests on; nothing is changed. */
+/** Reads everything that a diagnosis rests on, and sends its probes; nothing is changed. */
 export async function readEvidence(lab: Lab): Promise<Evidence> {
   const { plan } = lab;
   const status = await lab.status();
   // First: programs by the dozen keep a small machine busy, and an agent would seem slow.
   const agents = await Promise.all(plan.nodes.map(({ name }) => readAgent(lab, status, name)));
+  const meshed = plan.pods.filter(({ uid }) => isWished(uid, status, agents));
+  const probes = plan.era === 'geneve' ? [] : await probeHbone(lab, meshed);
+  const paths = await probePaths(lab, plan.nodes);
   const [nodes, pods, drift] = await Promise.all([
     Promise.all(plan.nodes.map((node, at) => readNode(lab, status, node, agents[at] ?? {}))),
-    Promise.all(plan.pods.map((pod) => readPod(lab, status, pod))),
+    Promise.all(plan.pods.map((pod) => readPod(lab, pod, isWished(pod.uid, status, agents)))),
     lab.drift(),
   ]);
-  return { plan, nodes, pods, drift, probes: [], paths: [] };
+  return { plan, nodes, pods, drift, probes, paths };
+}
+
+/** A pod that asks for the mesh, by its labels or because an agent is at it. */
+function isWished(uid: string, { pods }: LabStatus, agents: readonly AgentEvidence[]): boolean {
+  if (pods.some((pod) => pod.uid === uid && pod.enrolled)) return true;
+  return agents.some(({ status }) =>
+    status?.pods.some((pod) => pod.uid === uid && pod.state !== 'leaving'),
+  );
 }
 
 async function readNode(
@@ -34,19 +53,14 @@ async function readNode(
   agent: AgentEvidence,
 ): Promise<NodeEvidence> {
   const { name } = node;
-  const ztunnel = readProgram(lab, status, `ztunnel-${name}`);
-  const [rules, policies, settings, ztunnelSettings, complaints] = await Promise.all([
+  const [ztunnel, rules, policies, own, ofZtunnel] = await Promise.all([
+    readZtunnel(lab, status, node),
     readRules(lab, name),
     lab.policyRules(name),
-    readSettings(lab, name),
-    readSettings(lab, node.ztunnelNetns),
-    readComplaints(lab, `ztunnel-${name}`),
+    readReadings(lab, name),
+    readReadings(lab, node.ztunnelNetns),
   ]);
-  const netns = readHeldNetns(lab, ztunnel.pid);
-  return {
-    ...{ node, agent, rules, policies, settings, ztunnelSettings },
-    ztunnel: { ...ztunnel, netns, complaints },
-  };
+  return { node, agent, ztunnel, rules, policies, own, ofZtunnel };
 }
 
 async function readAgent(lab: Lab, status: LabStatus, node: string): Promise<AgentEvidence> {
@@ -63,8 +77,31 @@ async function readAgent(lab: Lab, status: LabStatus, node: string): Promise<Age
   }
 }
 
-async function readPod(lab: Lab, status: LabStatus, pod: PodPlan): Promise<PodEvidence> {
-  const isWished = status.pods.some(({ uid, enrolled }) => uid === pod.uid && enrolled);
+async function readZtunnel(lab: Lab, status: LabStatus, node: NodePlan): Promise<ZtunnelEvidence> {
+  const program = readProgram(lab, status, `ztunnel-${node.name}`);
+  const netns = readHeldNetns(lab, program.pid);
+  if (program.pid === undefined) return { ...program, netns };
+  const workloads = await readWorkloads(lab, node).catch(() => undefined);
+  return { ...program, netns, ...(workloads && { workloads }) };
+}
+
+/** States of the pods that a ztunnel serves, by its own dump. */
+async function readWorkloads(lab: Lab, node: NodePlan): Promise<Record<string, string>> {
+  const place = openNetns(seenFromOutside(lab, netnsPath(node.ztunnelNetns)));
+  try {
+    const { body } = await getInNetns(place, '127.0.0.1', ADMIN_PORT, '/config_dump');
+    const { workloadState = {} } = JSON.parse(body) as {
+      readonly workloadState?: Readonly<Record<string, { readonly state: string }>>;
+    };
+    return Object.fromEntries(
+      Object.entries(workloadState).map(([uid, { state }]) => [uid, state]),
+    );
+  } finally {
+    closeNetns(place);
+  }
+}
+
+async function readPod(lab: Lab, pod: PodPlan, isWished: boolean): Promise<PodEvidence> {
   const [rules, listeners, settings] = await Promise.all([
     readRules(lab, pod.netns),
     readListeners(lab, pod.netns),
@@ -72,10 +109,4 @@ async function readPod(lab: Lab, status: LabStatus, pod: PodPlan): Promise<PodEv
   ]);
   const netns = readNetnsInode(lab, pod.netns);
   return { pod, isWished, rules, listeners, netns, settings };
-}
-
-async function readComplaints(lab: Lab, name: string): Promise<readonly string[]> {
-  const text = await readFile(join(lab.directory, 'logs', `${name}.log`), 'utf8').catch(() => '');
-  const lines = text.split('\n').filter((line) => /\t(warn|error)\t/.test(line));
-  return lines.slice(-LAST_COMPLAINTS);
 }

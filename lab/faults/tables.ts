@@ -41,6 +41,17 @@ export async function refillTables(lab: Lab, netns: string, saved: SavedTables):
   await restore('ip6tables-restore', saved.ipv6 ?? '');
 }
 
+/** Adds the rules of tables to their chains once more. */
+export async function appendAgain(lab: Lab, netns: string, saved: SavedTables): Promise<void> {
+  const append = async (program: string, text: string): Promise<void> => {
+    const lines = text.split('\n').filter((line) => !line.startsWith(':'));
+    const argv = [program, '--noflush', '-w', '10'] as const;
+    if (text !== '') await inPlace(lab, netns, argv, lines.join('\n'));
+  };
+  await append('iptables-restore', saved.ipv4);
+  await append('ip6tables-restore', saved.ipv6 ?? '');
+}
+
 /** Runs the same arguments of iptables for each family of the lab. */
 export async function iptablesOf(lab: Lab, netns: string, args: readonly string[]): Promise<void> {
   for (const program of familyPrograms(lab.plan)) {

@@ -7,7 +7,9 @@ export function findZtunnelNotTold(evidence: Evidence): readonly Finding[] {
   return wishedPods(evidence).flatMap((pod): readonly Finding[] => {
     const node = nodeOf(evidence, pod);
     const isServed = node.ztunnel.netns.includes(pod.netns);
-    if (node.ztunnel.pid === undefined || isServed) return [];
+    // One that ztunnel knows by name is another cause: the wrong namespace, or a port that is taken.
+    const isNamed = node.ztunnel.workloads?.[pod.pod.uid] !== undefined;
+    if (node.ztunnel.pid === undefined || isServed || isNamed) return [];
     if (rulesStateOf(pod).present === 'none') return [];
     return [findingOf(pod, node)];
   });
