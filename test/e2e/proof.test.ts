@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Era } from '../../dataplane/redirect/era.ts';
 import { CAPTURE_FILES } from '../../lab/capture/layout.ts';
+import { planLab } from '../../lab/plan/plan-lab.ts';
 import { analyseRun } from '../../lab/facts/analyse-run.ts';
 import type { RunFacts } from '../../lab/facts/facts.ts';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
@@ -10,10 +11,15 @@ import { proveMtls } from '../../lab/judge/prove-mtls.ts';
 import { renderLadder } from '../../lab/report/ladder.ts';
 import { observe, type Observation } from '../../lab/run/observe.ts';
 import { settle } from '../../lab/run/settle.ts';
-import type { Lab, RequestOptions } from '../../lab/world/lab.ts';
+import { createLab } from '../../lab/world/client.ts';
+import type { Lab, ProgramCommand, RequestOptions } from '../../lab/world/lab.ts';
 import { labPaths } from '../../lab/world/paths.ts';
+import { programArgv } from '../../lab/world/programs.ts';
+import { loadTopology } from '../../topologies/load.ts';
 import type { Expectations, Scenario } from '../../topologies/topology.ts';
 import { execIn, scratchDirectory, startLab, TESTED_ERAS } from './support/lab.ts';
+
+const PAIRS = join(import.meta.dirname, '..', 'fixtures', 'topologies', 'pairs.yaml');
 
 /** What a request from client to far is when nothing was done to it. */
 const EXPECT = {
@@ -64,7 +70,33 @@ function flush(era: Era, table: 'nat' | 'mangle'): readonly string[] {
     : ['iptables', '-t', table, '-F', 'ISTIO_OUTPUT'];
 }
 
+/** A ztunnel that leaves TLS out of HBONE, started as ours is. */
+function clearZtunnel(): ProgramCommand {
+  const argv = programArgv('ztunnel').slice(0, -1);
+  return { argv: [...argv, join(import.meta.dirname, 'support', 'clear-ztunnel.mjs')] };
+}
+
 t.setTimeout(260_000);
+
+t.test('HBONE without TLS is no proof: everything else is as it should be', async (t) => {
+  t.setTimeout(85_000);
+  const plan = planLab(loadTopology(PAIRS), { lab: `t${process.pid}-clear` });
+  await using lab = await createLab(plan, { ztunnel: clearZtunnel() });
+  await using scratch = await scratchDirectory();
+  const { facts } = await observeRequests(lab, scratch.path, ['request']);
+  const outcomes = outcomesOf(facts);
+  t.match(outcomes, {
+    status: 'holds',
+    source: 'holds',
+    legs: 'holds',
+    security: 'refuted',
+    encryptedBetween: 'refuted',
+    proof: 'refuted',
+    all: 'refuted',
+  });
+  const proof = proveMtls(scenarioOf('request'), facts);
+  t.match(renderLadder(facts, proof, { color: false, width: 120 }), /HTTP\/2 without TLS/);
+});
 
 for (const era of TESTED_ERAS) {
   t.test(`what proves mutual TLS, and what must not, in era ${era}`, async (t) => {
