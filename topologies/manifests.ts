@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { TopologyFault } from './errors.ts';
+import { TopologyError, type TopologyFault } from './errors.ts';
 import { checkShape, describe, oneOf, valueAt } from './issues.ts';
 import { nearest } from './nearest.ts';
 import { KNOWN_KINDS, OBJECT_SCHEMAS, type KnownKind } from './object-schema.ts';
@@ -49,6 +49,34 @@ export function readManifests(
     }
   }
   return { placed, faults };
+}
+
+/** Its descriptor: `/dev/stdin` cannot be opened where standard input is a socket. */
+const STANDARD_INPUT = 0;
+
+/**
+ * Objects of manifests that somebody names himself, in order; `-` is standard input.
+ * @throws {TopologyError} TOPOLOGY_NOT_FOUND when a file cannot be read, TOPOLOGY_INVALID with every
+ *   fault found otherwise
+ */
+export function loadManifests(files: readonly string[]): readonly PlacedObject[] {
+  const found = files.map((file): Manifests => {
+    const text = readText(file === '-' ? STANDARD_INPUT : file);
+    if (typeof text !== 'string') {
+      const message = `Cannot read manifest "${file}": ${text.reason}`;
+      const fault = { file, line: 1, column: 1, path: '', message };
+      throw new TopologyError('TOPOLOGY_NOT_FOUND', [fault], { cause: text.cause });
+    }
+    const source = parseSource(text, file);
+    const read = source.documents.map((document) => objectsOf(document, []));
+    return {
+      placed: read.flatMap(({ placed }) => placed),
+      faults: [...source.faults, ...read.flatMap(({ faults }) => faults)],
+    };
+  });
+  const faults = found.flatMap((one) => one.faults);
+  if (faults.length > 0) throw new TopologyError('TOPOLOGY_INVALID', faults);
+  return found.flatMap(({ placed }) => placed);
 }
 
 function objectsOf(document: SourceDocument, at: Path): Manifests {

@@ -2,10 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { addBreak } from './break.ts';
+import { addApply } from './apply.ts';
 import { addCapture } from './capture.ts';
 import { addClaims } from './claims.ts';
 import { createContext } from './context.ts';
 import { addDiagnose } from './diagnose.ts';
+import { addDelete } from './delete.ts';
 import { addDiff } from './diff.ts';
 import { addDoctor } from './doctor.ts';
 import { addDown } from './down.ts';
@@ -32,6 +34,8 @@ const VERBS = [
   addPlan,
   addExec,
   addEnrol,
+  addApply,
+  addDelete,
   addRules,
   addCapture,
   addTrace,

@@ -67,6 +67,11 @@ export function renderStatus(status: LabStatus, output: Output): string {
     const addresses = addressesOf(pod).join('\n');
     pods.push([`${pod.namespace}/${pod.name}`, pod.node, addresses, mesh, pod.apps.join(', ')]);
   }
+  for (const guest of status.guests ?? []) {
+    const addresses = addressesOf(guest).join('\n');
+    const name = `${guest.namespace}/${guest.name}`;
+    pods.push([name, guest.node, addresses, `guest at ${guest.link}`, '']);
+  }
   const processes = new Table({ head: ['process', 'node', 'netns', 'state'], style: PLAIN });
   for (const entry of status.processes) {
     processes.push([entry.name, entry.node, entry.netns, describeState(entry)]);
@@ -77,7 +82,9 @@ export function renderStatus(status: LabStatus, output: Output): string {
       return `${name} ${shown.map((n) => `${n.address} (pods ${n.podRange})`).join(', ')}`;
     })
     .join(' · ');
-  return `Lab ${status.name} · era ${status.era} · ${status.state}\n${nodes}\n${pods.toString()}\n${processes.toString()}`;
+  const policies = status.networkPolicies.join(', ');
+  const enforced = policies === '' ? '' : `\nNetworkPolicy ${policies}`;
+  return `Lab ${status.name} · era ${status.era} · ${status.state}\n${nodes}\n${pods.toString()}\n${processes.toString()}${enforced}`;
 }
 
 function describeState(entry: LabStatus['processes'][number]): string {

@@ -87,7 +87,8 @@ export function asksForAmbient(
   return mode === 'ambient' || (mode !== 'none' && namespaceMode === 'ambient');
 }
 
-function namespaceModes(objects: readonly KubernetesObject[]): ReadonlyMap<string, string> {
+/** What each namespace's label says of the mesh. */
+export function namespaceModes(objects: readonly KubernetesObject[]): ReadonlyMap<string, string> {
   const modes = new Map<string, string>();
   for (const { kind, metadata } of objects) {
     const mode = metadata.labels?.[DATAPLANE_MODE_LABEL];

@@ -224,7 +224,9 @@ function placeOf(plan: Plan, status: LabStatus, text: string): RulesPlaceInLab {
       return { role: 'node', enrolled: false, node: party.node };
     case 'pod': {
       const pod = status.pods.find(({ uid }) => uid === party.pod.uid);
-      return { role: 'pod', enrolled: pod?.enrolled ?? false, pod: party.pod };
+      const annotations = pod?.annotations ?? party.pod.annotations;
+      const enrolled = pod?.enrolled ?? false;
+      return { role: 'pod', enrolled, pod: { ...party.pod, annotations } };
     }
     case 'ztunnel':
       return { role: 'ztunnel', enrolled: false, node: party.node };

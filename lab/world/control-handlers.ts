@@ -25,6 +25,7 @@ export function createHandlers(world: World, end: () => void): ControlHandlers {
       await ready().changePolicies(change);
       return {};
     },
+    changePod: (change) => ready().changePod(change),
     policyRules: ({ node }) => world.policyRules(node),
     leave: ({ pod }) => ready().leave(pod),
     request: ({ request, options }) =>

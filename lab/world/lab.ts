@@ -32,6 +32,11 @@ export interface Lab extends AsyncDisposable {
   leave(pod: string): Promise<EnrolResult>;
   /** Adds, replaces or takes away a NetworkPolicy, or labels a pod; enforced when it resolves. */
   changePolicies(change: PolicyChange): Promise<void>;
+  /**
+   * Gives a running pod these labels and annotations instead of those it has: policies count them
+   * from then on, a label that asks for the mesh or against it is followed.
+   */
+  changePod(change: PodChange): Promise<PodChanged>;
   /** Rules of the policies on a node, with reasons and counters. */
   policyRules(node: string): Promise<readonly CountedRule[]>;
   startCapture(directory: string, options?: CaptureStartOptions): Promise<void>;
@@ -69,6 +74,19 @@ export type PolicyChange =
       /** `null` takes a label away; others stay. */
       readonly labels: Readonly<Record<string, string | null>>;
     };
+
+export interface PodChange {
+  readonly pod: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface PodChanged {
+  /** Empty when all was so already. */
+  readonly changed: readonly ('labels' | 'annotations')[];
+  /** What its labels made of it, when they asked for something else than before. */
+  readonly mesh?: 'joined' | 'left';
+}
 
 export type ProcessKind = 'ztunnel' | 'agent' | 'app-host';
 
@@ -163,6 +181,10 @@ export interface LabStatus {
   readonly startedNs: string;
   readonly nodes: readonly NodeStatus[];
   readonly pods: readonly PodStatus[];
+  /** Machines inside pods; absent when there are none. */
+  readonly guests?: readonly GuestStatus[];
+  /** NetworkPolicy objects that are enforced, as `namespace/name`. */
+  readonly networkPolicies: readonly string[];
   readonly processes: readonly ProcessStatus[];
   readonly capture?: { readonly directory: string; readonly startedNs: string };
 }
@@ -176,6 +198,16 @@ export interface NodeStatus {
   readonly second?: NodeAddresses;
 }
 
+export interface GuestStatus {
+  readonly name: string;
+  readonly namespace: string;
+  readonly node: string;
+  readonly address: string;
+  readonly secondAddress?: string;
+  /** The pod's interface it lives behind. */
+  readonly link: string;
+}
+
 export interface PodStatus {
   readonly uid: string;
   readonly name: string;
@@ -185,6 +217,8 @@ export interface PodStatus {
   /** Of the other family, in a lab of two. */
   readonly secondAddress?: string;
   readonly netns: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly enrolled: boolean;
   readonly system: boolean;
   readonly apps: readonly string[];

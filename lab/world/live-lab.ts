@@ -15,6 +15,8 @@ import type {
   ExecOptions,
   Lab,
   LabStatus,
+  PodChange,
+  PodChanged,
   PolicyChange,
   ProcessKind,
   RequestOptions,
@@ -73,6 +75,10 @@ export class LiveLab implements Lab {
 
   async changePolicies(change: PolicyChange): Promise<void> {
     await this.#control.call('changePolicies', change);
+  }
+
+  changePod(change: PodChange): Promise<PodChanged> {
+    return this.#control.call('changePod', change);
   }
 
   policyRules(node: string): Promise<readonly CountedRule[]> {

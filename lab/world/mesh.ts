@@ -48,6 +48,8 @@ export class Mesh {
   readonly #ztunnels = new Map<string, ZtunnelReport>();
   /** Where new connections of a node go, when it is not its first place. */
   readonly #active = new Map<string, ZtunnelPod>();
+  /** Annotations by uid of the pod, of pods that got others. */
+  readonly #annotations = new Map<string, PodPlan['annotations']>();
   /** One change at a time: each rewrites the file that all ztunnels read. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -57,6 +59,16 @@ export class Mesh {
     this.#options = options;
     this.#enrolled = new Set(plan.pods.filter((pod) => pod.enrolled).map(({ uid }) => uid));
     this.#files = prepareMeshFiles(plan, paths, this.#enrolled);
+  }
+
+  /** Annotations that a pod has now. */
+  annotationsOf({ uid, annotations }: PodPlan): PodPlan['annotations'] {
+    return this.#annotations.get(uid) ?? annotations;
+  }
+
+  /** They count from the next time on that the pod's agent is told of it. */
+  annotate(pod: PodPlan, annotations: PodPlan['annotations']): void {
+    this.#annotations.set(pod.uid, annotations);
   }
 
   isEnrolled(uid: string): boolean {
@@ -82,7 +94,7 @@ export class Mesh {
     await this.#agentReady(node);
     const agent = agentClient(nodeSockets(node.name).plugin, { keepAlive: true });
     const pods = this.#options.plan.pods.filter((pod) => pod.node === node.name);
-    await agent.announceAll(pods.map((pod) => recordOf(pod, pod.enrolled)));
+    await agent.announceAll(pods.map((pod) => recordOf(this.#asItIs(pod), pod.enrolled)));
     const enrolled = pods.filter((pod) => pod.enrolled);
     await eachLimited(enrolled, ENROLMENTS_AT_ONCE, (pod) => agent.cmdAdd(cmdAddOf(pod)));
     await this.#ztunnelReady(node);
@@ -211,9 +223,9 @@ export class Mesh {
       return { ...result, changed: false, repaired: report?.pods[pod.uid] === 'repaired' };
     }
     const { plan } = this.#options;
-    await agent.announce(recordOf(pod, enrolled));
+    await agent.announce(recordOf(this.#asItIs(pod), enrolled));
     // An agent that has no ztunnel waits for one; here nobody brings a dead one back meanwhile.
-    if (enrolled) await this.#unlessLost(pod.node, agent.enrol(enrolmentOf(pod)));
+    if (enrolled) await this.#unlessLost(pod.node, agent.enrol(enrolmentOf(this.#asItIs(pod))));
     else await agent.leave({ uid: pod.uid });
     if (enrolled) this.#enrolled.add(pod.uid);
     else this.#enrolled.delete(pod.uid);
@@ -282,8 +294,8 @@ export class Mesh {
     for (const pod of this.#options.plan.pods) {
       if (pod.node !== node.name) continue;
       const enrolled = this.isEnrolled(pod.uid);
-      await agent.announce(recordOf(pod, enrolled));
-      if (enrolled) await agent.enrol(enrolmentOf(pod));
+      await agent.announce(recordOf(this.#asItIs(pod), enrolled));
+      if (enrolled) await agent.enrol(enrolmentOf(this.#asItIs(pod)));
     }
   }
 
@@ -294,6 +306,10 @@ export class Mesh {
 
   #agentSpec(node: NodePlan): Omit<ChildSpec, 'netnsFd'> {
     return agentSpec(this.#options.plan, node);
+  }
+
+  #asItIs(pod: PodPlan): PodPlan {
+    return { ...pod, annotations: this.annotationsOf(pod) };
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

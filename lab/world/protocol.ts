@@ -8,6 +8,8 @@ import type {
   CaptureStartOptions,
   EnrolResult,
   LabStatus,
+  PodChange,
+  PodChanged,
   PolicyChange,
   ProcessKind,
   Progress,
@@ -28,6 +30,7 @@ export interface ControlMethods {
   status: { params: Empty; result: LabStatus };
   enrol: { params: { readonly pod: string }; result: EnrolResult };
   changePolicies: { params: PolicyChange; result: Empty };
+  changePod: { params: PodChange; result: PodChanged };
   policyRules: { params: { readonly node: string }; result: readonly CountedRule[] };
   leave: { params: { readonly pod: string }; result: EnrolResult };
   request: {

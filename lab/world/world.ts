@@ -1,7 +1,9 @@
 import { realtimeNs } from '../../dataplane/kernel/process.ts';
 import type { Recording } from '../capture/layout.ts';
 import { findNode, findPod } from '../plan/names.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { Plan, PodPlan } from '../plan/plan.ts';
+import { asksForAmbient, namespaceModes } from '../plan/pods.ts';
+import type { NetworkPolicy } from '../../topologies/network-policy.ts';
 import type { CountedRule } from '../policy/read-back.ts';
 import { AppHosts, commandArgv } from './app-hosts.ts';
 import { buildLinks, createNamespaces, fdOf, restoreRules, type NetnsTable } from './build.ts';
@@ -12,6 +14,8 @@ import { LabError } from './errors.ts';
 import type {
   CaptureStartOptions,
   EnrolResult,
+  PodChange,
+  PodChanged,
   PolicyChange,
   ProcessKind,
   Progress,
@@ -138,6 +142,34 @@ export class World {
         return policies.label(uid, withChanges(policies.labelsOf(uid), change.labels));
       }
     }
+  }
+
+  labelsOf(pod: PodPlan): Readonly<Record<string, string>> {
+    return this.#policies?.labelsOf(pod.uid) ?? pod.labels;
+  }
+
+  annotationsOf(pod: PodPlan): Readonly<Record<string, string>> {
+    return this.#mesh?.annotationsOf(pod) ?? pod.annotations;
+  }
+
+  get networkPolicies(): readonly NetworkPolicy[] {
+    return this.#policies?.policies ?? [];
+  }
+
+  /** @throws {PlanError} LAB_UNKNOWN_POD, LabError LAB_NO_MESH, {AgentRequestError} */
+  async changePod({ pod: word, labels, annotations }: PodChange): Promise<PodChanged> {
+    const pod = findPod(this.plan, word);
+    const changed: PodChanged['changed'][number][] = [];
+    const before = { ...pod, labels: this.labelsOf(pod), annotations: this.annotationsOf(pod) };
+    if (!isSame(before.labels, labels)) changed.push('labels');
+    if (!isSame(before.annotations, annotations)) changed.push('annotations');
+    if (changed.includes('labels')) await this.#policies!.label(pod.uid, labels);
+    this.#mesh?.annotate(pod, annotations);
+    const mode = namespaceModes(this.plan.objects).get(pod.namespace);
+    const isAsked = asksForAmbient({ ...pod, labels, annotations }, mode);
+    if (isAsked === asksForAmbient(before, mode)) return { changed };
+    const { changed: hasMoved } = await (isAsked ? this.enrol(word) : this.leave(word));
+    return hasMoved ? { changed, mesh: isAsked ? 'joined' : 'left' } : { changed };
   }
 
   /** @throws {PlanError} LAB_UNKNOWN_NODE */
@@ -283,6 +315,11 @@ export class World {
     await work();
     tell('done');
   }
+}
+
+function isSame(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }
 
 function withChanges(
