@@ -21,6 +21,7 @@ import { inRunDirectory, requireResults } from '../run/results.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError } from './exit.ts';
 import type { Output } from './output.ts';
+import { regressCapture } from './regress-capture.ts';
 import { defaultResultsRoot, defaultTopology, requireCapabilities } from './world.ts';
 
 export interface RegressOptions {
@@ -30,6 +31,9 @@ export interface RegressOptions {
   readonly baselines: string;
   readonly results: string;
   readonly jobs: string;
+  readonly pcap?: string;
+  readonly baseline?: string;
+  readonly keys?: string;
   readonly junit?: string;
   readonly json?: boolean;
 }
@@ -52,14 +56,24 @@ export function addRegress(program: Command, context: CommandContext): void {
     .option('--baselines <directory>', 'where they are', defaultBaselines())
     .option('--results <directory>', 'where captures of what differs go', defaultResultsRoot())
     .option('--jobs <number>', 'labs at the same time', String(availableParallelism() + 1))
+    .option(
+      '--pcap <file>',
+      'compare a capture (pcapng or pcap) instead of building labs; needs no root',
+    )
+    .option('--baseline <file>', 'the baseline of that capture')
+    .option('--keys <file>', 'TLS secrets of that capture (NSS key log), where it has none inside')
     .option('--junit <file>', 'also a JUnit file')
     .option('--json', 'the result as one JSON value on stdout')
     .addHelpText(
       'after',
       '\nExample:\n  npm run lab -- regress\n' +
-        '  npm run lab -- regress topologies/two-nodes.yaml --era inpod-nft --update',
+        '  npm run lab -- regress topologies/two-nodes.yaml --era inpod-nft --update\n' +
+        '  npm run lab -- regress --pcap node.pcapng --baseline node.txt',
     )
     .action(async (files: readonly string[], options: RegressOptions) => {
+      if (options.pcap !== undefined || options.baseline !== undefined) {
+        return regressCapture(files, options, context);
+      }
       requireRoot('regress');
       await regress(files, options, context);
     });

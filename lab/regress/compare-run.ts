@@ -4,7 +4,14 @@ import { lackOfPath } from '../judge/evidence.ts';
 import { judgeScenario } from '../judge/judge-scenario.ts';
 import type { Baseline, BaselineBlock } from './baseline.ts';
 import { compareBlocks } from './compare.ts';
-import { blocksOf, isBlockOf, nameOfScenario, type RunBlock, titleOf } from './describe-run.ts';
+import {
+  blocksOf,
+  isAlternative,
+  isBlockOf,
+  nameOfScenario,
+  type RunBlock,
+  titleOf,
+} from './describe-run.ts';
 import type { CellResult, ScenarioResult } from './results.ts';
 
 export interface CompareOptions {
@@ -84,10 +91,12 @@ function compareOne(
   if (lack !== undefined) {
     return { name, state: 'could not run', changes: [], needs: lack, refuted };
   }
-  const { kind, changes } = compareBlocks(
-    known?.blocks.find((each) => each.name === name),
-    block,
-  );
+  const alternatives = (known?.blocks ?? []).filter((each) => isAlternative(each.name, name));
+  const differences = alternatives.map((each) => compareBlocks(each, block));
+  const { kind, changes } =
+    differences.find((each) => each.kind === 'same') ??
+    differences[0] ??
+    compareBlocks(undefined, block);
   return { name, state: kind, changes, refuted };
 }
 

@@ -18,16 +18,31 @@ export interface BlockDifference {
   readonly changes: readonly Change[];
 }
 
-/** Compares block by block, by name: those of the run in their order, then those that vanished. */
+/**
+ * Compares block by block, by name: those found in their order, then those that vanished. Of several
+ * that bear one name with a number behind it, those that are the same are paired first.
+ */
 export function compareBaselines(known: Baseline, found: Baseline): readonly BlockDifference[] {
-  const knownByName = new Map(known.blocks.map((block) => [block.name, block]));
-  const names = new Set(found.blocks.map(({ name }) => name));
+  const left = [...known.blocks];
+  const pairs = new Map<BaselineBlock, BaselineBlock>();
+  const pairUp = (isPair: (a: BaselineBlock, b: BaselineBlock) => boolean): void => {
+    for (const block of found.blocks) {
+      const at = pairs.has(block) ? -1 : left.findIndex((each) => isPair(each, block));
+      const [partner] = at < 0 ? [] : left.splice(at, 1);
+      if (partner !== undefined) pairs.set(block, partner);
+    }
+  };
+  const isOneName = (a: BaselineBlock, b: BaselineBlock): boolean => bare(a.name) === bare(b.name);
+  pairUp((a, b) => isOneName(a, b) && compareFacts(a.facts, b.facts).length === 0);
+  pairUp(isOneName);
   return [
-    ...found.blocks.map((block) => compareBlocks(knownByName.get(block.name), block)),
-    ...known.blocks
-      .filter(({ name }) => !names.has(name))
-      .map(({ name }) => ({ name, kind: 'vanished' as const, changes: [] })),
+    ...found.blocks.map((block) => compareBlocks(pairs.get(block), block)),
+    ...left.map(({ name }) => ({ name, kind: 'vanished' as const, changes: [] })),
   ];
+}
+
+function bare(name: string): string {
+  return name.replace(/ \(\d+\)$/, '');
 }
 
 /** Compares one block with what the baseline has of it; absent: it is new. */

@@ -45,6 +45,12 @@ export function isBlockOf(blockName: string, scenario: string): boolean {
   );
 }
 
+/** Whether two blocks tell of requests that may come to either. */
+export function isAlternative(a: string, b: string): boolean {
+  const bare = (name: string): string => name.replace(/, otherwise \d+$/, '');
+  return bare(a) === bare(b);
+}
+
 /** Follows the name of a scenario whose requests came to different things. */
 const OTHERWISE = ', otherwise ';
 

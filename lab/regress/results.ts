@@ -59,3 +59,20 @@ export function exitCodeOfRegress({ cells, stray, isUpdate }: RegressResult): 0 
   if (isOff && !isUpdate) return 1;
   return states.includes('could not run') || cells.length === 0 ? 3 : 0;
 }
+
+/** Version of the JSON of `regress --pcap`. */
+export const CAPTURE_SCHEMA = 'ambient-lab/regress-capture/1';
+
+/** What comparing a capture file came to. */
+export interface CaptureResult {
+  readonly schema: typeof CAPTURE_SCHEMA;
+  readonly capture: string;
+  readonly baselineFile: string;
+  readonly state: 'same' | 'differs' | 'could not run';
+  readonly frames: number;
+  readonly blocks: readonly ScenarioResult[];
+  /** Why nothing could be compared. */
+  readonly reason?: string;
+  readonly isUpdate: boolean;
+  readonly isWritten: boolean;
+}

@@ -1,5 +1,10 @@
 import type { Change } from '../regress/compare.ts';
-import type { CellResult, RegressResult, ScenarioResult } from '../regress/results.ts';
+import type {
+  CaptureResult,
+  CellResult,
+  RegressResult,
+  ScenarioResult,
+} from '../regress/results.ts';
 import { escapeXml } from './junit.ts';
 
 /**
@@ -15,6 +20,22 @@ export function renderRegressJunit({ cells, stray, isUpdate }: RegressResult): s
     `<testsuites name="regress" ${countsOf(all)}>`,
     ...suites.flatMap(({ name, seconds, cases }) => renderSuite(name, seconds, cases)),
     ...(lost.length === 0 ? [] : renderSuite('baselines', 0, lost)),
+    '</testsuites>',
+    '',
+  ].join('\n');
+}
+
+/** The same of a capture: one suite, a case for each conversation. */
+export function renderCaptureJunit(result: CaptureResult): string {
+  const { capture, blocks, isUpdate, reason } = result;
+  const cases =
+    blocks.length > 0
+      ? blocks.map((block) => caseOf(capture, block, isUpdate))
+      : [skippedCase(capture, 'capture', reason ?? result.state)];
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="regress" ${countsOf(cases)}>`,
+    ...renderSuite(capture, 0, cases),
     '</testsuites>',
     '',
   ].join('\n');

@@ -43,7 +43,10 @@ function renderCell(cell: CellResult, options: RegressTextOptions): readonly str
 }
 
 /** Sign and word of what a scenario came to; the word alone tells it. */
-function renderScenario(scenario: ScenarioResult, options: RegressTextOptions): readonly string[] {
+export function renderScenario(
+  scenario: ScenarioResult,
+  options: RegressTextOptions,
+): readonly string[] {
   const { name, state, changes, needs } = scenario;
   switch (state) {
     case 'same':
