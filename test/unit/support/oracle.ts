@@ -126,7 +126,7 @@ function tuplesOf(on: DissectedInterface): ReadonlySet<string> {
   return new Set(
     ends.map((pair) =>
       pair
-        .map((end) => `${end!.address} ${end!.port}`)
+        .map((end) => `${end.address} ${end.port}`)
         .sort()
         .join(' '),
     ),
