@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import {
   createWriteStream,
   existsSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
   statSync,
@@ -17,68 +18,15 @@ import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { HEADERS, LAB_PROGRAMS, PROGRAMS, TEST_PROGRAMS, WELCOME } from './packages.mjs';
 import { TestReport } from './test-report.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const CANNOT_RUN = 3;
+/** Not for people: what `setUpAlone` starts under its lock. */
+const SET_UP = 'set-up';
 const OLDEST_NODE = [20, 19];
 const SIGNALS = constants.signals;
-
-/** Programs the jobs start, the Debian package that brings each, and what it is for. */
-const PROGRAMS = {
-  ip: ['iproute2', 'network namespaces as people know them (ip netns exec)'],
-  unshare: ['util-linux', 'the namespaces of the lab itself'],
-  nsenter: ['util-linux', 'entering a pod'],
-  'iptables-restore': ['iptables', 'redirect rules'],
-  ipset: ['ipset', 'the set of probed pods on a node'],
-  curl: ['curl', 'requests as a user makes them'],
-  gcc: ['gcc', 'compiling the native addon'],
-  tcpdump: ['tcpdump', 'taking over a running capture'],
-  nft: ['nftables', 'redirect rules of era inpod-nft, Geneve tunnels where the kernel has none'],
-  tshark: ['tshark', 'the oracle that our dissector is held against'],
-  conntrack: ['conntrack', 'reading flows in tests'],
-  haproxy: ['haproxy', 'the proxy pair that the data path is measured against'],
-  iperf3: ['iperf3', 'loading tunnels with packets and bytes'],
-  ping: ['iputils-ping', 'round trips through tunnels'],
-  sysctl: ['procps', 'settings of namespaces in tests'],
-  dig: ['bind9-dnsutils', 'questions to the DNS proxy in tests'],
-  openssl: ['openssl', 'foreign certificates in tests'],
-  python3: ['python3-minimal', 'a foreign program as a workload'],
-  mn: ['mininet', 'the builder of networks that building a lab is measured against'],
-  brctl: ['bridge-utils', 'the Linux bridge of Mininet'],
-};
-/** What some tests want and can do without: they are skipped, and say so, where it cannot be had. */
-const WELCOME = {
-  'linux.uml': ['user-mode-linux', 'a second kernel, with geneve, for the tests of the fall-back'],
-  modprobe: ['kmod', 'the modules of that kernel'],
-  'chromium-headless-shell': [
-    'chromium-headless-shell',
-    'a browser that looks at HTML reports (64 MB to fetch, 225 MB installed)',
-  ],
-};
-const HEADERS = { '/usr/include/stdlib.h': ['libc6-dev', 'compiling the native addon'] };
-
-const LAB_PROGRAMS = [
-  'ip',
-  'unshare',
-  'nsenter',
-  'iptables-restore',
-  'ipset',
-  'nft',
-  'curl',
-  'gcc',
-];
-const TEST_PROGRAMS = [
-  ...LAB_PROGRAMS,
-  'tcpdump',
-  'tshark',
-  'conntrack',
-  'ping',
-  'sysctl',
-  'dig',
-  'openssl',
-  'python3',
-];
 
 const JOBS = {
   lab: { programs: LAB_PROGRAMS, run: runLab },
@@ -114,19 +62,53 @@ class CannotRun extends Error {}
 
 try {
   const [name = 'lab', ...args] = process.argv.slice(2);
-  const job = JOBS[name];
+  const isSetUpOnly = name === SET_UP;
+  const job = JOBS[isSetUpOnly ? args[0] : name];
   if (!job)
     throw new CannotRun(`Cannot run "${name}": known jobs are ${Object.keys(JOBS).join(', ')}`);
-  setUp(job.programs, job.welcome ?? {});
-  process.exitCode = await job.run(args);
+  checkMachine();
+  process.env.PATH = withSystemFolders();
+  if (isSetUpOnly) setUp(job.programs, job.welcome ?? {});
+  else {
+    setUpAlone(name, job);
+    process.exitCode = await job.run(args);
+  }
 } catch (error) {
   if (!(error instanceof CannotRun)) throw error;
   say(error.message);
   process.exitCode = CANNOT_RUN;
 }
 
+/**
+ * Sets up unless all is there. Two that start at once in one clone would install into each other:
+ * the second waits for the lock, which the kernel frees however its holder ends.
+ */
+function setUpAlone(name, { programs, welcome = {} }) {
+  if (isSetUp(programs, welcome)) return;
+  if (!onPath('flock')) return setUp(programs, welcome);
+  const lock = join(ROOT, 'build', '.set-up.lock');
+  mkdirSync(dirname(lock), { recursive: true });
+  const act = [process.execPath, fileURLToPath(import.meta.url), SET_UP, name];
+  const lockedElsewhere = 75;
+  let status = become('flock', ['-o', '-n', '-E', String(lockedElsewhere), lock, ...act]);
+  if (status === lockedElsewhere) {
+    say('Waiting for another set-up of this clone');
+    status = become('flock', ['-o', lock, ...act]);
+  }
+  if (status !== 0) process.exit(status);
+}
+
+function isSetUp(programs, welcome) {
+  return (
+    missingPackages(programs).size === 0 &&
+    missingWelcome(welcome).length === 0 &&
+    hasModules() &&
+    !nativeIsStale() &&
+    !bundleIsStale()
+  );
+}
+
 function setUp(programs, welcome) {
-  checkMachine();
   installPackages(programs);
   installWelcome(welcome);
   installModules();
@@ -153,13 +135,19 @@ function isRoot() {
   return process.getuid?.() === 0;
 }
 
+/** Folders that `su` and cron leave out and that hold iptables and nft. */
+function withSystemFolders() {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const more = ['/usr/sbin', '/sbin'].filter((folder) => !folders.includes(folder));
+  return [...folders, ...more].join(delimiter);
+}
+
 function onPath(program) {
-  const folders = `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`.split(delimiter);
+  const folders = process.env.PATH.split(delimiter);
   return folders.some((folder) => existsSync(join(folder, program)));
 }
 
-function installPackages(programs) {
-  process.env.PATH = `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`;
+function missingPackages(programs) {
   const missing = new Map();
   for (const program of programs) {
     if (!onPath(program)) missing.set(PROGRAMS[program][0], `${program}: ${PROGRAMS[program][1]}`);
@@ -167,6 +155,11 @@ function installPackages(programs) {
   for (const [file, [name, why]] of Object.entries(HEADERS)) {
     if (programs.includes('gcc') && !existsSync(file)) missing.set(name, why);
   }
+  return missing;
+}
+
+function installPackages(programs) {
+  const missing = missingPackages(programs);
   if (missing.size === 0) return;
   const names = [...missing.keys()];
   if (!isRoot())
@@ -184,9 +177,15 @@ function installPackages(programs) {
   apt(['install', '-q', '-y', '--no-install-recommends', ...names], env);
 }
 
+/** None where nothing can be installed anyway. */
+function missingWelcome(welcome) {
+  if (!isRoot() || !onPath('apt-get')) return [];
+  return Object.entries(welcome).filter(([program]) => !onPath(program));
+}
+
 function installWelcome(welcome) {
-  const missing = Object.entries(welcome).filter(([program]) => !onPath(program));
-  if (missing.length === 0 || !isRoot() || !onPath('apt-get')) return;
+  const missing = missingWelcome(welcome);
+  if (missing.length === 0) return;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   // One by one: apt-get installs none of several when it knows one of them not.
   for (const [, [name, why]] of missing) {
@@ -202,19 +201,33 @@ function installWelcome(welcome) {
 }
 
 function apt(args, env) {
-  const done = spawnSync('apt-get', args, { env, encoding: 'utf8' });
+  // Another clone of this machine may be installing, too.
+  const done = spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=600', ...args], {
+    env,
+    encoding: 'utf8',
+  });
   if (done.status !== 0)
     throw new CannotRun(
       `Cannot install packages: apt-get ${args.join(' ')} ended with ${done.status}\n${done.stderr}`,
     );
 }
 
-function installModules() {
-  const stamp = join(ROOT, 'node_modules', '.ambient-lab-lock');
-  const wanted = createHash('sha256')
+function modulesStamp() {
+  return join(ROOT, 'node_modules', '.ambient-lab-lock');
+}
+
+function lockDigest() {
+  return createHash('sha256')
     .update(readFileSync(join(ROOT, 'package-lock.json')))
     .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+}
+
+function hasModules() {
+  return existsSync(modulesStamp()) && readFileSync(modulesStamp(), 'utf8') === lockDigest();
+}
+
+function installModules() {
+  if (hasModules()) return;
   say('Installing the Node modules of package-lock.json (once)');
   const done = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
     cwd: ROOT,
@@ -224,7 +237,7 @@ function installModules() {
     throw new CannotRun(
       `Cannot install the Node modules: npm ci ended with ${done.status}\n${done.stderr}`,
     );
-  writeFileSync(stamp, wanted);
+  writeFileSync(modulesStamp(), lockDigest());
 }
 
 function step(program, args, what, isStale) {

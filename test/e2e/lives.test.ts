@@ -69,6 +69,24 @@ for (const era of PROXY_ERAS) {
       },
     );
 
+    await t.test('a pod that leaves loses what ztunnel carries for it, and works on', async (t) => {
+      await lab.enrol('stranger');
+      const hold = (from: string, host: string): ReturnType<typeof startPeer> =>
+        startPeer(lab, from, 'hold', { host, port: 9000, everyMs: 20, forMs: 4_000 });
+      await using out = await hold('stranger', far);
+      await using into = await hold('client', stranger);
+      await using other = await hold('client', far);
+      t.match(await lab.leave('stranger'), { enrolled: false, changed: true });
+      const ends = { out: await out.next<Held>(), into: await into.next<Held>() };
+      for (const [way, { end, echoed }] of Object.entries(ends)) {
+        t.comment(`connection ${way} of the pod, open when it left: ${end} after ${echoed} echoes`);
+        t.ok(echoed > 0, 'it had been in use');
+        t.not(end, 'open', `what went ${way} through ztunnel is cut, not left hanging`);
+      }
+      t.equal((await other.next<Held>()).end, 'open', 'control: that of another pod goes on');
+      t.equal(await statusOf(lab, 'client', 'http://stranger.plain/get'), '200', 'new ones work');
+    });
+
     await t.test('a killed ztunnel comes back and serves every pod again', async (t) => {
       await using traffic = await startPeer(lab, 'client', 'hold', {
         host: far,
