@@ -7,7 +7,10 @@ import { openJournal } from '../mutate/journal.ts';
 import { listMutations } from '../mutate/list-mutations.ts';
 import { mutateInLabs } from '../mutate/mutate-in-labs.ts';
 import type { Mutation } from '../mutate/mutation.ts';
+import { notesOf } from '../mutate/notes.ts';
 import type { MutationResult } from '../mutate/run-mutations.ts';
+import { probesOf } from '../mutate/probes.ts';
+import { explainByTwins } from '../mutate/twins.ts';
 import type { Plan } from '../plan/plan.ts';
 import { renderMutations } from '../report/mutations.ts';
 import { requireResults } from '../run/results.ts';
@@ -131,10 +134,12 @@ async function mutate(
     },
   });
   for (const result of found) known.set(result.id, result);
-  const results = mutations.flatMap(({ id }) => known.get(id) ?? []);
+  const results = explainByTwins(mutations.flatMap(({ id }) => known.get(id) ?? []));
   await journal.finish(results, `${base}.json`);
-  output.result({ era: plan.era, baseline, results }, () =>
-    renderMutations(plan.era, results, { width: output.width }),
+  const { width } = output;
+  const notes = options.only === undefined ? notesOf(plan.era) : [];
+  output.result({ era: plan.era, baseline, results, notes }, () =>
+    renderMutations(plan.era, results, { width, probes: probesOf(plan), notes }),
   );
   const isIdle = results.length === 1 && results[0]?.breaks.length === 0;
   process.exitCode = options.only !== undefined && isIdle ? EXIT.failed : EXIT.held;

@@ -53,7 +53,8 @@ function mutationOf(
   change: string,
   other: NftRule | undefined,
 ): Mutation {
-  const [{ table }] = found as [Found];
+  const [{ table, index: at }] = found as [Found];
+  const number = table.rules.slice(0, at + 1).filter(({ chain }) => chain === rule.chain).length;
   const each = async (act: (one: Found) => Promise<unknown>): Promise<void> => {
     await Promise.all(found.map(act));
   };
@@ -61,7 +62,7 @@ function mutationOf(
     id: `${key} | ${change}`,
     kind: 'rule',
     change,
-    where: `${table.name} ${rule.chain}`,
+    where: `${table.name} ${rule.chain} ${number}`,
     text: textOf(rule),
     why: rule.why,
     places: found.map(({ place }) => place.place),

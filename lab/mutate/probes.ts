@@ -52,6 +52,7 @@ export function probesOf(plan: Plan): readonly Probe[] {
     http('same-node', 'pod to pod, same node', 'client', 'http://pod:near:8080/get'),
     http('other-node', 'pod to pod, other node', 'client', 'http://pod:far:8080/get'),
     http('service', 'pod to service', 'client', 'http://far.demo:8000/get'),
+    http('no-endpoint', 'pod to service without endpoints', 'client', 'http://empty.demo:8000/get'),
     http('strict', 'pod to pod that wants mTLS', 'client', 'http://pod:strict:8080/get'),
     http('plain-in', 'pod outside the mesh to pod', 'legacy', 'http://pod:far:8080/get'),
     http(

@@ -48,6 +48,52 @@ const GENEVE: readonly Reason[] = [
     text: 'No policy rule leads to tables 101 and 102 of ztunnel: they served marks of 2022.',
   },
   { matches: /mangle POSTROUTING -j ztunnel-POSTROUTING/, text: 'The chain is empty.' },
+  {
+    matches: /mangle (?:INPUT -j ztunnel-INPUT|ztunnel-INPUT )/,
+    text:
+      'Marks saved here are asked for in PREROUTING; what ends on the node is told by its address, ' +
+      'before any mark.',
+  },
+  {
+    matches: /mangle ztunnel-FORWARD .*--mark 0x210.*\| without/,
+    text: 'Each packet of ztunnel saves the mark anew, before an answer asks for it.',
+  },
+  {
+    matches: /0x220\/0x220 -j (?:CONNMARK|MARK).*\| (?:removed|without)/,
+    text: 'UDP is marked packet by packet, and what answers ztunnel itself is addressed to it.',
+  },
+  {
+    matches: /mangle ztunnel-OUTPUT .*\| without/,
+    text: 'What else the node sends goes where table main says, marked or not.',
+  },
+  {
+    matches: /-i v-ztunnel -j MARK --set-xmark 0x220.*\| removed/,
+    text: 'What ztunnel sends in its own name is for no enrolled pod.',
+  },
+  {
+    matches: /-i v-ztunnel -j MARK --set-xmark 0x210.*\| without ! -s/,
+    text: 'Answers to ztunnel in its own name are led to it then, where they belong.',
+  },
+  {
+    matches: /--match-set ztunnel-pods-ips src .*\| without -p tcp/,
+    text: 'UDP was marked before, and does not come here.',
+  },
+  {
+    matches: /^ztunnel\/\S+ mangle PREROUTING .*-j TPROXY .*\| without -i/,
+    text: 'TPROXY looks for the socket of a known connection first, wherever its packets come in.',
+  },
+  {
+    matches: /-j MARK --set-xmark 0x4d3\/0xfff \| without/,
+    text: 'Table 100 delivers here what it is given; these packets are for here anyway.',
+  },
+  {
+    matches: /ip route \S+ dev v-ztunnel table 102/,
+    text: 'The default route of the table is on-link: its gateway needs no way of its own.',
+  },
+  {
+    matches: /ip route \S+ dev v-ztunnel table 100/,
+    text: 'Table main, asked next, has the same way to ztunnel.',
+  },
 ];
 
 const EVERY_ERA: readonly Reason[] = [

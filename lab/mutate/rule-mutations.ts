@@ -13,6 +13,8 @@ const RESTORE = ['iptables-restore', '-w', '10'] as const;
 interface Found {
   readonly table: string;
   readonly rule: SavedRule;
+  /** From 1, as `iptables --line-numbers` counts. */
+  readonly number: number;
   readonly place: MutablePlace;
 }
 
@@ -24,9 +26,14 @@ interface Found {
 export function ruleMutations({ prefix, places }: PlaceGroup): readonly Mutation[] {
   const groups = new Map<string, Found[]>();
   for (const place of places) {
-    for (const { table, rule } of ourRules(place)) {
-      const key = `${table} ${rule.chain} ${normaliseRule(rule.options, 'ipv4')}`;
-      groups.set(key, [...(groups.get(key) ?? []), { table, rule, place }]);
+    const times = new Map<string, number>();
+    for (const { table, rule, number } of ourRules(place)) {
+      const text = `${table} ${rule.chain} ${normaliseRule(rule.options, 'ipv4')}`;
+      const time = (times.get(text) ?? 0) + 1;
+      times.set(text, time);
+      // The same words stand in one chain more than once: each is one of its own.
+      const key = time === 1 ? text : `${text} (${time})`;
+      groups.set(key, [...(groups.get(key) ?? []), { table, rule, number, place }]);
     }
   }
   const reasons = reasonsOf(places);
@@ -34,7 +41,13 @@ export function ruleMutations({ prefix, places }: PlaceGroup): readonly Mutation
     const [first] = found;
     if (first === undefined) return [];
     const make = (change: string, options: readonly RuleOption[] | undefined): Mutation =>
-      mutationOf(`${prefix}${key}`, found, change, options, reasons.get(key));
+      mutationOf(
+        `${prefix}${key}`,
+        found,
+        change,
+        options,
+        reasons.get(key.replace(/ \(\d+\)$/, '')),
+      );
     const widened = conditionsOf(first.rule).map(({ name, options }) =>
       make(`without ${name}`, options),
     );
@@ -64,13 +77,16 @@ function ourRules(place: MutablePlace): readonly Omit<Found, 'place'>[] {
   const wanted = reasonsOf([place]);
   return parseSave(place.state.rules).tables.flatMap(({ name: table, rules }) =>
     rules
+      .map((rule, index) => {
+        const before = rules.slice(0, index).filter(({ chain }) => chain === rule.chain);
+        return { table, rule, number: before.length + 1 };
+      })
       .filter(
-        (rule) =>
+        ({ rule }) =>
           isOurChain(rule.chain) ||
           isOurChain(targetOf(rule)) ||
           wanted.has(`${table} ${rule.chain} ${normaliseRule(rule.options, 'ipv4')}`),
-      )
-      .map((rule) => ({ table, rule })),
+      ),
   );
 }
 
@@ -95,7 +111,7 @@ function mutationOf(
   options: readonly RuleOption[] | undefined,
   why: string | undefined,
 ): Mutation {
-  const [{ table, rule }] = found as [Found];
+  const [{ table, rule, number }] = found as [Found];
   const each = async (act: (one: Found) => Promise<unknown>): Promise<void> => {
     await Promise.all(found.map(act));
   };
@@ -103,7 +119,7 @@ function mutationOf(
     id: `${key} | ${change}`,
     kind: 'rule',
     change,
-    where: `${table} ${rule.chain}`,
+    where: `${table} ${rule.chain} ${number}`,
     text: renderSavedRule(rule).slice(`-A ${rule.chain} `.length),
     ...(why === undefined ? {} : { why }),
     places: found.map(({ place }) => place.place),

@@ -58,10 +58,10 @@ t.test('ruleMutations() removes each rule of Istio, and leaves each condition ou
   t.same(
     found.map(({ where, change }) => `${where}: ${change}`),
     [
-      'nat OUTPUT: removed',
-      'nat ISTIO_OUTPUT: removed',
-      'nat ISTIO_OUTPUT: without ! -d 127.0.0.1/32',
-      'nat ISTIO_OUTPUT: without ! --mark 0x539/0xfff',
+      'nat OUTPUT 1: removed',
+      'nat ISTIO_OUTPUT 1: removed',
+      'nat ISTIO_OUTPUT 1: without ! -d 127.0.0.1/32',
+      'nat ISTIO_OUTPUT 1: without ! --mark 0x539/0xfff',
     ],
   );
   for (const { places } of found) t.same(places, ['a', 'b'], 'in every place where it stands');
