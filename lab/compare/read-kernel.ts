@@ -1,8 +1,17 @@
+import { rewriteTable } from '../../dataplane/tunnels/header-rewrite.ts';
 import { runProgram } from '../hosts/run.ts';
 import { inPlace } from '../mutate/place-state.ts';
 import type { Lab } from '../world/lab.ts';
 
-export const SECTIONS = ['rules', 'policy rules', 'routes', 'links', 'sockets', 'sysctls'] as const;
+export const SECTIONS = [
+  'rules',
+  'sets',
+  'policy rules',
+  'routes',
+  'links',
+  'sockets',
+  'sysctls',
+] as const;
 
 export type Section = (typeof SECTIONS)[number];
 
@@ -15,25 +24,40 @@ const SYSCTLS =
   'fwmark_reflect conf/*/rp_filter conf/*/accept_local conf/*/route_localnet ' +
   'conf/*/src_valid_mark conf/*/forwarding';
 
+/** Listening sockets, then the command line of each program behind them. */
+const SOCKETS =
+  'found=$(ss -Htunlp); echo "$found"; echo ===; ' +
+  'for pid in $(echo "$found" | grep -o \'pid=[0-9]*\' | cut -d= -f2 | sort -u); do ' +
+  "echo \"$pid $(tr '\\0' ' ' < /proc/$pid/cmdline)\"; done";
+
 /** Reads a pod, a node or a ztunnel of a running lab. @throws LabError LAB_PROGRAM_FAILED */
 export async function readKernel(lab: Lab, place: string): Promise<KernelReading> {
-  const [iptables, nft, rules, routes, links, sockets, sysctls] = await Promise.all([
+  const [iptables, nft, ipsets, rules, routes, links, sockets, sysctls] = await Promise.all([
     inPlace(lab, place, ['iptables-save']),
     readNft(lab, place),
+    inPlace(lab, place, ['ipset', 'save']),
     inPlace(lab, place, ['ip', 'rule', 'show']),
     inPlace(lab, place, ['ip', 'route', 'show', 'table', 'all']),
     inPlace(lab, place, ['ip', '-j', '-d', 'address', 'show']),
-    inPlace(lab, place, ['ss', '-Htunlp']),
+    inPlace(lab, place, ['sh', '-c', SOCKETS]),
     inPlace(lab, place, ['sh', '-c', SYSCTLS]),
   ]);
   return {
-    rules: [...rulesOf(iptables), ...nft],
+    rules: [...rulesOf(iptables), ...nft.rules],
+    sets: [...membersOf(ipsets), ...nft.sets].sort(),
     'policy rules': linesOf(rules),
     routes: linesOf(routes).filter((line) => !/table local|^broadcast|fe80|ff00/.test(line)),
-    links: linksOf(links),
+    links: linksOf(links, nft.rewritten),
     sockets: socketsOf(sockets),
     sysctls: linesOf(sysctls).map(sysctlOf).filter(isOfWorld).sort(),
   };
+}
+
+/** `name address "uid"` of each member of each ipset. */
+function membersOf(text: string): string[] {
+  return [...text.matchAll(/^add (\S+) (\S+)(?: comment ("[^"]*"))?/gm)].map(
+    ([, name, address, comment]) => [name, address, comment].filter(Boolean).join(' '),
+  );
 }
 
 function linesOf(text: string): string[] {
@@ -56,22 +80,49 @@ function rulesOf(text: string): string[] {
   });
 }
 
+interface NftReading {
+  readonly rules: string[];
+  readonly sets: string[];
+  /** Vxlan devices whose headers nft makes Geneve: the lab's stand-in for the kernel's device. */
+  readonly rewritten: ReadonlySet<string>;
+}
+
 /** Tables that iptables does not show: inet, netdev and others that somebody made with nft. */
-async function readNft(lab: Lab, place: string): Promise<string[]> {
+async function readNft(lab: Lab, place: string): Promise<NftReading> {
   const [file = '', ...args] = lab.execArgv(place, ['nft', '-s', 'list', 'ruleset']);
   const done = await runProgram([file, ...args], { timeoutMs: 10_000 });
-  if (done.exitCode !== 0) return [];
-  const tables = done.stdout.split(/^(?=table )/m).filter((t) => !/^table ip6? /.test(t));
-  return tables.flatMap((text) => {
-    const [, name = ''] = /^table (\S+ \S+)/.exec(text) ?? [];
-    let chain = '';
-    return linesOf(text).flatMap((line) => {
-      const opened = /^(?:chain|set) (\S+) \{/.exec(line)?.[1];
-      if (opened !== undefined) chain = opened;
-      const isRule = opened === undefined && line !== '}' && !line.startsWith('table ');
-      return isRule ? [`nft ${name} ${chain} ${line}`] : [];
-    });
+  const tables = (done.exitCode === 0 ? done.stdout : '')
+    .split(/^(?=table )/m)
+    .filter((text) => /^table (?!ip6? )/.test(text));
+  const name = (text: string): string => /^table (\S+ \S+)/.exec(text)?.[1] ?? '';
+  const isRewrite = (text: string): boolean => name(text).startsWith(REWRITE_PREFIX);
+  const rewritten = tables.filter(isRewrite).map((text) => name(text).slice(REWRITE_PREFIX.length));
+  const parts = tables
+    .filter((text) => !isRewrite(text))
+    .map((text) => readTable(name(text), text));
+  return {
+    rules: parts.flatMap(({ rules }) => rules),
+    sets: parts.flatMap(({ sets }) => sets),
+    rewritten: new Set(rewritten),
+  };
+}
+
+const REWRITE_PREFIX = `netdev ${rewriteTable('')}`;
+
+function readTable(table: string, text: string): { rules: string[]; sets: string[] } {
+  const sets = [...text.matchAll(/^\tset (\S+) \{([^]*?)^\t\}/gm)].flatMap(([, set, body = '']) => {
+    const elements = /elements = \{([^}]*)\}/.exec(body)?.[1] ?? '';
+    const members = elements.split(',').map((each) => each.trim().replace(' comment ', ' '));
+    return members.filter((member) => member !== '').map((member) => `${set} ${member}`);
   });
+  let chain = '';
+  const rules = linesOf(text.replaceAll(/^\tset \S+ \{[^]*?^\t\}/gm, '')).flatMap((line) => {
+    const opened = /^chain (\S+) \{/.exec(line)?.[1];
+    if (opened !== undefined) chain = opened;
+    const isRule = opened === undefined && line !== '}' && !line.startsWith('table ');
+    return isRule ? [`nft ${table} ${chain} ${line}`] : [];
+  });
+  return { rules, sets };
 }
 
 function sysctlOf(line: string): string {
@@ -97,7 +148,7 @@ interface LinkJson {
 
 const TUNNEL_KEYS = ['id', 'remote', 'local', 'port'] as const;
 
-function linksOf(text: string): string[] {
+function linksOf(text: string, rewritten: ReadonlySet<string>): string[] {
   const links = JSON.parse(text) as readonly LinkJson[];
   return links
     .map(({ ifname, mtu, flags, linkinfo, addr_info }) => {
@@ -108,18 +159,29 @@ function linksOf(text: string): string[] {
       );
       const addresses = (addr_info ?? []).map(({ local, prefixlen }) => `${local}/${prefixlen}`);
       const state = flags.includes('UP') ? 'up' : 'down';
-      const kind = linkinfo?.info_kind ?? 'device';
+      const isStandIn = rewritten.has(ifname);
+      const kind = isStandIn
+        ? 'geneve (vxlan, header rewritten)'
+        : (linkinfo?.info_kind ?? 'device');
       return [ifname, kind, state, `mtu ${mtu}`, ...tunnel, ...addresses].join(' ');
     })
     .filter(isOfWorld)
     .sort();
 }
 
-/** Listening sockets with the program behind them. */
+/** Listening sockets with the program behind them; of ours, which of them. */
 function socketsOf(text: string): string[] {
-  const sockets = linesOf(text).map((line) => {
+  const [listed = '', commands = ''] = text.split(/^===$/m);
+  const programs = new Map(
+    linesOf(commands).map((line): [string, string | undefined] => {
+      const [pid = ''] = line.split(' ');
+      return [pid, /([\w-]+)(?:\/main)?\.(?:ts|mjs)(?: |$)/.exec(line)?.[1]];
+    }),
+  );
+  const sockets = linesOf(listed).map((line) => {
     const [protocol = '', , , , local = ''] = line.split(' ');
-    const program = /users:\(\("([^"]+)"/.exec(line)?.[1];
+    const [, name, pid = ''] = /users:\(\("([^"]+)",pid=(\d+)/.exec(line) ?? [];
+    const program = programs.get(pid) ?? name;
     return `${protocol} ${local}${program === undefined ? '' : ` ${program}`}`;
   });
   return [...new Set(sockets)].sort();

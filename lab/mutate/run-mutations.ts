@@ -25,6 +25,8 @@ export interface MutationResult {
   readonly breaks: readonly Breakage[];
   /** Why nothing was seen, where nothing was and the reason is known. */
   readonly reason?: string;
+  /** What it took to have everything work again, where putting back was not enough. */
+  readonly aftermath?: string;
 }
 
 export interface MutationRunOptions {
@@ -83,13 +85,14 @@ export async function runMutations(
   const results: MutationResult[] = [];
   for (const mutation of mutations) {
     options.signal?.throwIfAborted();
-    const breaks = await tryMutation(lab, mutation, baseline, options);
+    const { breaks, aftermath } = await tryMutation(lab, mutation, baseline, options);
     const { id, kind, where, text, change, why, places } = mutation;
     const reason = breaks.length === 0 ? knownReason(mutation) : undefined;
     const result: MutationResult = {
       ...{ id, kind, where, text, change, places, breaks },
       ...(why === undefined ? {} : { why }),
       ...(reason === undefined ? {} : { reason }),
+      ...(aftermath === undefined ? {} : { aftermath }),
     };
     results.push(result);
     await options.onResult?.(result);
@@ -102,7 +105,7 @@ async function tryMutation(
   mutation: Mutation,
   baseline: readonly ProbeResult[],
   options: MutationRunOptions,
-): Promise<readonly Breakage[]> {
+): Promise<Pick<MutationResult, 'breaks' | 'aftermath'>> {
   let breaks: readonly Breakage[] = [];
   try {
     await mutation.apply(lab);
@@ -111,8 +114,18 @@ async function tryMutation(
     await mutation.restore(lab);
   }
   await requireRestored(lab, mutation, options.states);
-  if (breaks.length > 0) await requireRecovered(lab, mutation, breaks, baseline, options.probes);
-  return breaks;
+  if (breaks.length === 0) return { breaks };
+  const broken = options.probes.filter(({ name }) => breaks.some(({ probe }) => probe === name));
+  if ((await untilWell(lab, broken, baseline)).length === 0) return { breaks };
+  for (const { name } of lab.plan.nodes) await lab.restart('ztunnel', name);
+  const left = await untilWell(lab, broken, baseline);
+  await requireRestored(lab, mutation, options.states);
+  if (left.length === 0) return { breaks, aftermath: 'ztunnel did not recover: started anew' };
+  const names = left.map(({ probe, seen }) => `${probe} (${seen.join('; ')})`).join(', ');
+  throw new LabError(
+    'LAB_STUCK',
+    `Cannot go on after "${mutation.id}" was restored: still broken ${names}`,
+  );
 }
 
 async function findBreaks(
@@ -155,19 +168,16 @@ async function requireRestored(
   throw new LabError('LAB_STUCK', `Cannot restore "${id}": other than before are ${where}`);
 }
 
-async function requireRecovered(
+/** What is still broken after some patience; empty when everything works again. */
+async function untilWell(
   lab: Lab,
-  { id }: Mutation,
-  breaks: readonly Breakage[],
+  broken: readonly Probe[],
   baseline: readonly ProbeResult[],
-  probes: readonly Probe[],
-): Promise<void> {
-  const broken = probes.filter(({ name }) => breaks.some(({ probe }) => probe === name));
+): Promise<readonly Breakage[]> {
   let left: readonly Breakage[] = [];
   for (let attempt = 0; attempt < 4; attempt++) {
     left = compare(broken, baseline, await runProbes(lab, broken, limitsOf(baseline).second));
-    if (left.length === 0) return;
+    if (left.length === 0) return [];
   }
-  const names = left.map(({ probe, seen }) => `${probe} (${seen.join('; ')})`).join(', ');
-  throw new LabError('LAB_STUCK', `Cannot go on after "${id}" was restored: still broken ${names}`);
+  return left;
 }

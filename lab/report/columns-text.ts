@@ -20,8 +20,11 @@ export function sideBySide(
   width: number,
 ): readonly string[] {
   const column = Math.max(NARROWEST, Math.floor((width - 3) / 2));
-  const lines = (text: string): readonly string[] =>
-    text === '' ? [''] : wrapText(breakWords(text, column - 2), 0, column, 2).split('\n');
+  const lines = (text: string): readonly string[] => {
+    if (text === '') return [''];
+    const hang = text.length - text.trimStart().length + 2;
+    return wrapText(breakWords(text, column - hang), 0, column, hang).split('\n');
+  };
   const a = lines(left);
   const b = lines(right);
   return Array.from({ length: Math.max(a.length, b.length) }, (_, index) => {

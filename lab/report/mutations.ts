@@ -76,7 +76,10 @@ function renderGroup(
   ];
 }
 
-function renderPlace({ places, breaks, reason }: MutationResult, width: number): readonly string[] {
+function renderPlace(
+  { places, breaks, reason, aftermath }: MutationResult,
+  width: number,
+): readonly string[] {
   const [first = ''] = places;
   const place = places.length === 1 ? first : `in ${places.length} places`;
   if (breaks.length === 0) {
@@ -88,7 +91,9 @@ function renderPlace({ places, breaks, reason }: MutationResult, width: number):
     const key = seen.join('; ');
     bySight.set(key, [...(bySight.get(key) ?? []), probe]);
   }
-  return [...bySight].map(([seen, probes]) =>
+  const after = aftermath === undefined ? [] : [wrapText(`${place}: ${aftermath}`, 4, width, 8)];
+  const lines = [...bySight].map(([seen, probes]) =>
     wrapText(`${place}: ${probes.join(', ')}: ${seen}`, 4, width, 8),
   );
+  return [...lines, ...after];
 }
