@@ -169,13 +169,16 @@ function linksOf(text: string, rewritten: ReadonlySet<string>): string[] {
     .sort();
 }
 
+/** Programs of ours, as source and as bundle; all are called `node`. */
+const OURS = /\/(ztunnel|agent|app-host|supervisor)(?:\/main)?\.(?:ts|mjs)(?: |$)/;
+
 /** Listening sockets with the program behind them; of ours, which of them. */
 function socketsOf(text: string): string[] {
   const [listed = '', commands = ''] = text.split(/^===$/m);
   const programs = new Map(
     linesOf(commands).map((line): [string, string | undefined] => {
       const [pid = ''] = line.split(' ');
-      return [pid, /([\w-]+)(?:\/main)?\.(?:ts|mjs)(?: |$)/.exec(line)?.[1]];
+      return [pid, OURS.exec(line)?.[1]];
     }),
   );
   const sockets = linesOf(listed).map((line) => {
