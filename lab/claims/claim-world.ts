@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CAPTURE_FILES } from '../capture/layout.ts';
 import { dissect, type Dissection } from '../facts/dissect/dissect.ts';
+import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { Connection, Path, RunFacts } from '../facts/facts.ts';
 import { type Finished, runProgram } from '../hosts/run.ts';
 import { lackOfPackets } from '../judge/evidence.ts';
@@ -10,7 +11,7 @@ import { readRules, type RulesReading } from '../run/read-rules.ts';
 import { createLab } from '../world/client.ts';
 import type { Lab } from '../world/lab.ts';
 import { EvidenceMissing } from './finding.ts';
-import type { ClaimRequestName } from './requests.ts';
+import { makeRequests } from './make-requests.ts';
 import { planSideWorld, type SideWorldOptions } from './side-worlds.ts';
 
 /** What a check may look at: a running lab and the recording that all claims share. */
@@ -36,13 +37,13 @@ export class ClaimWorld {
   }
 
   /** The paths of a request of the shared recording. @throws {EvidenceMissing} */
-  paths(name: ClaimRequestName): readonly [Path, ...Path[]] {
+  paths(name: string): readonly [Path, ...Path[]] {
     const [first, ...others] = this.facts.paths.filter(({ request }) => request.name === name);
     if (first === undefined) throw new EvidenceMissing(`the request "${name}" in the recording`);
     return [first, ...others];
   }
 
-  path(name: ClaimRequestName): Path {
+  path(name: string): Path {
     return this.paths(name)[0];
   }
 
@@ -106,6 +107,18 @@ export class ClaimWorld {
       return [];
     });
     return dissectAll(directory, facts);
+  }
+
+  /** The same world with a recording of these requests, each made as often as it says. */
+  async observing(
+    name: string,
+    requests: Readonly<Record<string, ScenarioRequest>>,
+  ): Promise<ClaimWorld> {
+    const directory = `${this.#directory}-${name}`;
+    const { facts } = await observe(this.lab, { directory, snapLength: 0 }, () =>
+      makeRequests(this.lab, requests),
+    );
+    return new ClaimWorld(this.lab, directory, facts);
   }
 
   /** What several claims read of one and the same happening, which happens once. */

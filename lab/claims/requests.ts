@@ -31,6 +31,7 @@ export const CLAIM_REQUESTS = {
   gatePlain: to('bystander', 'http://pod:gate:8080/get'),
   gateMesh: to('client', 'http://pod:gate:8080/get'),
   gateOut: to('gate', 'http://pod:far:8080/get'),
+  guestOut: to('vm-guest', 'http://pod:far:8080/get'),
   plainHbone: to('bystander', 'tcp://pod:far:15008'),
 } as const satisfies Readonly<Record<string, ScenarioRequest>>;
 

@@ -1,18 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { RunFacts } from '../facts/facts.ts';
 import { runProgram } from '../hosts/run.ts';
-import type { RequestResult } from '../facts/request.ts';
 import type { Outcome } from '../judge/verdict.ts';
-import { PlanError } from '../plan/errors.ts';
 import { observe } from '../run/observe.ts';
-import type { Lab, RequestReport } from '../world/lab.ts';
+import type { Lab } from '../world/lab.ts';
 import type { Claim, ClaimEra, Finding } from './claim.ts';
 import { expectedOutcome } from './claim.ts';
 import { ClaimWorld } from './claim-world.ts';
 import { couldNotRun, EvidenceMissing } from './finding.ts';
-import { CLAIM_ACTIONS, CLAIM_REQUESTS, type ClaimRequestName } from './requests.ts';
+import { isUnknownParty, makeRequests, REQUEST_TIMEOUT_MS } from './make-requests.ts';
+import { CLAIM_ACTIONS, CLAIM_REQUESTS } from './requests.ts';
 
 /** Version of the JSON in `claims.json`. */
 export const CLAIMS_SCHEMA = 'ambient-lab/claims/1';
@@ -35,8 +33,6 @@ export interface RunClaimsOptions {
   readonly signal?: AbortSignal;
   readonly onClaim?: (result: ClaimResult) => void;
 }
-
-const REQUEST_TIMEOUT_MS = 5_000;
 
 /**
  * Settles claims in a running lab of one era: makes the requests that any of them reads, in one
@@ -86,8 +82,8 @@ async function recordRequests(
   const actions = new Set(claims.flatMap((claim) => claim.actions ?? []));
   if (names.size + actions.size === 0) return undefined;
   const { facts } = await observe(lab, { directory, snapLength: 0, signal }, async () => {
-    const made: RequestResult[] = [];
-    for (const name of names) made.push(...(await makeRequests(lab, name)));
+    const wanted = [...names].map((name) => [name, CLAIM_REQUESTS[name]] as const);
+    const made = await makeRequests(lab, Object.fromEntries(wanted));
     for (const name of actions) await act(lab, CLAIM_ACTIONS[name]);
     return made;
   });
@@ -100,26 +96,6 @@ async function act(
 ): Promise<void> {
   const [file = '', ...args] = lab.execArgv(action.in, action.argv);
   await runProgram([file, ...args], { timeoutMs: REQUEST_TIMEOUT_MS });
-}
-
-/** A topology of the user's own may lack a pod: claims that read it then lack their request. */
-async function makeRequests(lab: Lab, name: ClaimRequestName): Promise<readonly RequestResult[]> {
-  const request: ScenarioRequest = CLAIM_REQUESTS[name];
-  const made: RequestResult[] = [];
-  try {
-    for (let count = 0; count < request.count; count++) {
-      made.push(withoutBody(await lab.request(request, { name, timeoutMs: REQUEST_TIMEOUT_MS })));
-    }
-  } catch (error) {
-    if (!isUnknownParty(error)) throw error;
-  }
-  return made;
-}
-
-/** Errors of the lab's supervisor come over its socket as data: only their code tells. */
-function isUnknownParty(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return error instanceof PlanError || code.startsWith('LAB_UNKNOWN_') || code === 'LAB_BAD_TARGET';
 }
 
 async function ask(claim: Claim, world: ClaimWorld): Promise<Finding> {
@@ -145,10 +121,6 @@ function resultOf(
   const asExpected = finding.outcome === expected;
   const because = known === undefined ? {} : { because: known.because };
   return { id, statement, source, era, ...finding, expected, ...because, asExpected, durationMs };
-}
-
-function withoutBody({ body: _body, durationMs: _ms, ...result }: RequestReport): RequestResult {
-  return result;
 }
 
 /** Leaves `claims.json`, `claims.xml` and `claims.md` in a directory. */

@@ -23,6 +23,7 @@ nodes: [node1, node2]
 namespaces: { demo: { mode: ambient }, plain: { mode: none } }
 workloads:
   client: { namespace: demo, node: node1, app: http }
+  near: { namespace: demo, node: node1, app: http }
   far:
     namespace: demo
     node: node2
@@ -33,8 +34,8 @@ services:
 `;
 
 /**
- * Plans a small world of its own: pods `client` (node1) and `far` (node2) in the mesh, `stranger`
- * (node1) out of it, service `far.demo`. @throws {PlanError} for what does not go together
+ * Plans a small world of its own: pods `client`, `near` (node1) and `far` (node2) in the mesh,
+ * `stranger` (node1) out of it, service `far.demo`. @throws {PlanError} for what does not go together
  */
 export function planSideWorld(main: Plan, name: string, options: SideWorldOptions): Plan {
   const { release, networkPolicy, ipFamilies, ...others } = options;

@@ -179,26 +179,6 @@ export async function leavesNothing(world: ClaimWorld): Promise<Finding> {
   return settle(during.length > 5 && left.length === 0, text, { evidence: left });
 }
 
-/** A drop of 15008 at the node stops HBONE and lets plain text pass; without it HBONE is back. */
-export async function hboneNeedsPort15008(world: ClaimWorld): Promise<Finding> {
-  const { address } = world.lab.plan.pods.find(({ name }) => name === 'guest') ?? {};
-  if (address === undefined) throw new EvidenceMissing('a pod "guest"');
-  const rule = ['FORWARD', '-d', address, '-p', 'tcp', '--dport', '15008', '-j', 'DROP'];
-  await world.lab.enrol('guest');
-  await world.read('node2', 'iptables', '-I', ...rule);
-  const blocked = await statusFrom(world, 'client', 'guest');
-  const plain = await statusFrom(world, 'bystander', 'guest');
-  const counters = await world.read('node2', 'iptables-save', '-c', '-t', 'filter');
-  await world.read('node2', 'iptables', '-D', ...rule);
-  const open = await statusFrom(world, 'client', 'guest');
-  await world.lab.leave('guest');
-  const line = counters.split('\n').find((each) => each.includes('--dport 15008')) ?? '';
-  const dropped = Number(/^\[(\d+):/.exec(line)?.[1] ?? 0);
-  const isSo = blocked !== '200' && plain === '200' && open === '200' && dropped > 0;
-  const text = `blocked: HBONE ${blocked}, plain ${plain}, ${dropped} SYN dropped; mended: ${open}`;
-  return settle(isSo, text, { evidence: [line] });
-}
-
 /** Connections of a pod to its own proxy ports end without an answer. */
 export async function ownPortsRefused(world: ClaimWorld): Promise<Finding> {
   const { address } = world.lab.plan.pods.find(({ name }) => name === 'client') ?? {};

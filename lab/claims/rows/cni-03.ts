@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { collidesWithCni } from '../checks/network-policy.ts';
 
 /** See `statement`. */
 export const cni03: Claim = {
@@ -6,5 +7,6 @@ export const cni03: Claim = {
   statement: 'Node-level redirection collides with the rules of a primary CNI, in-pod does not',
   source: 'field notes',
   eras: ['geneve', 'inpod-redirect'],
-  needs: 'NetworkPolicy and the CNI flavours',
+  changesLab: true,
+  check: collidesWithCni,
 };

@@ -1,4 +1,5 @@
 import type { Claim } from '../claim.ts';
+import { reroutedIsOutbound } from '../checks/families.ts';
 
 /** See `statement`. */
 export const redirect30: Claim = {
@@ -6,5 +7,6 @@ export const redirect30: Claim = {
   statement: 'What enters by a rerouted virtual interface counts as outbound',
   source: 'facts, statement 30',
   eras: ['inpod-redirect', 'inpod-nft'],
-  needs: 'annotated pods in the world of claims',
+  requests: ['guestOut'],
+  check: reroutedIsOutbound,
 };

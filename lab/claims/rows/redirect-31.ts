@@ -1,4 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
+import { ipv6IsSymmetric } from '../checks/families.ts';
 
 /** See `statement`. */
 export const redirect31: Claim = {
@@ -6,5 +7,6 @@ export const redirect31: Claim = {
   statement: 'The IPv6 rules behave as those of IPv4',
   source: 'facts, statement 31',
   eras: IN_POD,
-  needs: 'IPv6 in the lab',
+  changesLab: true,
+  check: ipv6IsSymmetric,
 };

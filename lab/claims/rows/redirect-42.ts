@@ -1,5 +1,5 @@
 import { type Claim, IN_POD } from '../claim.ts';
-import { hboneNeedsPort15008 } from '../checks/pod-state.ts';
+import { hboneNeedsPort15008 } from '../checks/network-policy.ts';
 
 /** See `statement`. */
 export const redirect42: Claim = {
