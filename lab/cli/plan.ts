@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { renderCommands, renderObjects } from '../plan/render.ts';
+import { redirectCommands } from '../run/redirect-commands.ts';
 import type { CommandContext } from './context.ts';
 import { topologyArgument, planFromFile } from './world.ts';
 
@@ -26,7 +27,7 @@ export function addPlan(program: Command, context: CommandContext): void {
       '--iptables <backend>',
       'nft or legacy; whatever iptables is on this machine unless given',
     )
-    .option('--commands', 'print the ip, sysctl and iptables commands instead of the objects')
+    .option('--commands', 'print the commands that building it equals instead of the objects')
     .option('--json', 'the whole plan as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- plan topologies/same-node.yaml --commands')
     .action(async (file: string, options: PlanOptions) => {
@@ -34,7 +35,9 @@ export function addPlan(program: Command, context: CommandContext): void {
       context
         .output(options.json === true)
         .result(plan, () =>
-          options.commands === true ? renderCommands(plan) : renderObjects(plan),
+          options.commands === true
+            ? `${renderCommands(plan)}\n${redirectCommands(plan)}`
+            : renderObjects(plan),
         );
     });
 }

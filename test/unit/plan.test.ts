@@ -9,6 +9,8 @@ import { findParty, findPod, findService, resolveTarget } from '../../lab/plan/n
 import type { Plan } from '../../lab/plan/plan.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
 import { asksForAmbient } from '../../lab/plan/pods.ts';
+import { redirectCommands } from '../../lab/run/redirect-commands.ts';
+import { ERA_NAMES } from '../../topologies/era.ts';
 import { renderCommands, renderObjects } from '../../lab/plan/render.ts';
 import { renderStaticConfig } from '../../lab/plan/static-config.ts';
 import { sysctlsIfPresent, sysctlsOf } from '../../lab/plan/sysctls.ts';
@@ -43,6 +45,29 @@ function codeOf(run: () => unknown): string {
   }
   return 'nothing thrown';
 }
+
+t.test('redirectCommands() prints what the agents of each era do, namespace by namespace', (t) => {
+  const topology = loadTopology(path.join(ROOT, 'topologies', 'two-nodes.yaml'));
+  const signs: Readonly<Record<string, readonly RegExp[]>> = {
+    'inpod-redirect': [
+      /^ip netns exec sleep\.demo iptables -t nat -A ISTIO_PRERT .*--to-ports 15006/m,
+      /^ip netns exec sleep\.demo ip -4 rule add fwmark 0x111\/0xfff pref 32764 lookup 100$/m,
+      /^ip netns exec node2 ipset add istio-inpod-probes-v4 10\.244\.2\.3 /m,
+    ],
+    'inpod-tproxy': [/^ip netns exec httpbin\.demo iptables -t mangle .*-j TPROXY .*15008/m],
+    'inpod-nft': [/^ip netns exec sleep\.demo nft 'add rule inet istio-ambient-nat /m],
+    geneve: [
+      /^ip netns exec node1 ip link add istioout type geneve id 1001 remote 10\.244\.1\.2 /m,
+      /^ip netns exec ztunnel-node2\.istio-system iptables -t mangle .*-j TPROXY/m,
+    ],
+  };
+  for (const era of ERA_NAMES) {
+    const text = redirectCommands(planLab(topology, { era }));
+    for (const sign of signs[era]!) t.match(text, sign, era);
+    t.notMatch(text, /legacy\.legacy/, 'a pod outside the mesh gets nothing');
+  }
+  t.end();
+});
 
 t.test('planLab() decides two-nodes as reviewed', async (t) => {
   const plan = planOf('two-nodes');
