@@ -5,8 +5,10 @@ import { addressesOf } from '../plan/families.ts';
 import type { Plan, PodPlan } from '../plan/plan.ts';
 import { wantedRules } from './wanted-rules.ts';
 
-const GENEVE_DEVICE =
-  "# It takes the kernel's geneve device; where there is none, the lab makes the same frames with vxlan and nft.";
+const GENEVE_DEVICE = [
+  "# It takes the kernel's geneve device; where there is none,",
+  '# the lab puts the same frames on the wire with vxlan and nft.',
+];
 
 /** One namespace, and the pods of the mesh that its sets hold. */
 interface Place {
@@ -25,9 +27,9 @@ export function redirectCommands(plan: Plan): string {
   const lines = placesOf(plan).flatMap(({ netns, title, rules, members }) =>
     rules === undefined ? [] : ['', `# ${title}`, ...commandsOf(netns, rules, members)],
   );
-  return [`# The redirect of era ${plan.era}, as the node agents apply it`, ...lines, ''].join(
-    '\n',
-  );
+  const head = `# The redirect of era ${plan.era}, as the node agents apply it`;
+  const needs = plan.era === 'geneve' ? GENEVE_DEVICE : [];
+  return [head, ...needs, ...lines, ''].join('\n');
 }
 
 function placesOf(plan: Plan): readonly Place[] {
