@@ -68,7 +68,7 @@ for (const era of ERAS) {
   for (const cni of CNI_NAMES) {
     for (const networkPolicy of NETWORK_POLICY_FLAVOURS) {
       // Istio 1.18 to 1.20 gave up on a bridge. On vxlan its mark for all UDP stays on what is unwrapped
-      // from the overlay, which then passes ztunnel by: the claim cni-03 shows that.
+      // from the overlay, which then passes ztunnel by: claim cni-03 and `cni.test.ts` show that.
       if (era === 'geneve' && cni !== 'ptp') continue;
       t.test(`port 15008 and policies in ${era} on ${cni}, by ${networkPolicy}`, async (t) => {
         const name = `t${process.pid}nm-${era.replace('inpod-', '')}-${cni}-${networkPolicy}`;
