@@ -57,7 +57,8 @@ export function ztunnelSpec(
     FAKE_CA: 'true',
     CA_CERT_FILE: files.ca.certFile,
     CA_KEY_FILE: files.ca.keyFile,
-    ISTIO_META_DNS_CAPTURE: String(plan.dnsCapture),
+    // As in a cluster it listens whatever the agents redirect: a pod's annotation may ask for it.
+    ISTIO_META_DNS_CAPTURE: String(plan.era !== 'geneve'),
     // The DNS rule of 1.21 to 1.23 does not spare ztunnel's mark: from the pod its questions would loop.
     DNS_FORWARD_NETNS: plan.era === 'inpod-tproxy' ? 'process' : 'pod',
     ...(plan.era === 'geneve' && {
