@@ -48,7 +48,7 @@ function limitsOf(baseline: readonly ProbeResult[]): { first: number; second: nu
   const slowest = Math.max(0, ...answered.map(({ durationMs }) => durationMs));
   return {
     first: Math.min(8_000, Math.max(1_200, 5 * slowest)),
-    second: Math.min(20_000, Math.max(2_500, 12 * slowest)),
+    second: Math.min(10_000, Math.max(2_500, 12 * slowest)),
   };
 }
 
@@ -59,7 +59,7 @@ export async function readBaseline(
 ): Promise<readonly ProbeResult[]> {
   let before = await runProbes(lab, probes, PATIENCE_MS);
   for (let attempt = 0; attempt < 3; attempt++) {
-    const again = await runProbes(lab, probes, PATIENCE_MS);
+    const again = await runProbes(lab, probes, PATIENCE_MS, before);
     if (again.every((result, at) => changesOf(before[at] as ProbeResult, result).length === 0)) {
       return again;
     }
@@ -134,10 +134,10 @@ async function findBreaks(
   baseline: readonly ProbeResult[],
 ): Promise<readonly Breakage[]> {
   const limits = limitsOf(baseline);
-  const first = compare(probes, baseline, await runProbes(lab, probes, limits.first));
+  const first = compare(probes, baseline, await runProbes(lab, probes, limits.first, baseline));
   if (first.length === 0) return [];
   const suspects = probes.filter(({ name }) => first.some(({ probe }) => probe === name));
-  return compare(suspects, baseline, await runProbes(lab, suspects, limits.second));
+  return compare(suspects, baseline, await runProbes(lab, suspects, limits.second, baseline));
 }
 
 function compare(
@@ -175,8 +175,12 @@ async function untilWell(
   baseline: readonly ProbeResult[],
 ): Promise<readonly Breakage[]> {
   let left: readonly Breakage[] = [];
-  for (let attempt = 0; attempt < 4; attempt++) {
-    left = compare(broken, baseline, await runProbes(lab, broken, limitsOf(baseline).second));
+  for (let attempt = 0; attempt < 3; attempt++) {
+    left = compare(
+      broken,
+      baseline,
+      await runProbes(lab, broken, limitsOf(baseline).second, baseline),
+    );
     if (left.length === 0) return [];
   }
   return left;

@@ -7,10 +7,11 @@ import type { Lab, RequestReport } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
 import { programArgv } from '../world/programs.ts';
 import { legsOf, type Probe, type ProbeResult, wayOf } from './probes.ts';
-import { describeCount, readCounts, startCounting } from './tunnel-count.ts';
+import { describeCount, readCounts, startCounting, type TunnelCounts } from './tunnel-count.ts';
 
 /** ztunnel writes a leg when it has closed; a busy machine closes late. */
 const LEGS_QUIET_MS = 150;
+const LEGS_LATE_MS = 3_000;
 
 interface Raw {
   readonly probe: Probe;
@@ -20,11 +21,15 @@ interface Raw {
   readonly durationMs: number;
 }
 
-/** Makes all probes at once, over new tunnels, and says what each came to. */
+/**
+ * Makes all probes at once, over new tunnels, and says what each came to.
+ * @param usual what they come to when nothing is changed: legs that are awaited then are waited for
+ */
 export async function runProbes(
   lab: Lab,
   probes: readonly Probe[],
   timeoutMs: number,
+  usual: readonly ProbeResult[] = [],
 ): Promise<readonly ProbeResult[]> {
   const hasTunnels = lab.plan.era === 'geneve';
   await renewTunnels(lab);
@@ -32,25 +37,45 @@ export async function runProbes(
   const file = labPaths(lab.name).legs;
   const before = (await readFile(file, 'utf8').catch(() => '')).length;
   const raw = await Promise.all(probes.map((probe) => runProbe(lab, probe, timeoutMs)));
-  await sleep(LEGS_QUIET_MS);
-  const text = (await readFile(file, 'utf8').catch(() => '')).slice(before);
-  const legs = text
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line) as LegRecord);
+  const expected = new Set(usual.flatMap(({ name, way }) => (way.length > 0 ? [name] : [])));
+  const awaited = raw.filter(({ probe, seen }) => expected.has(probe.name) && seen !== undefined);
+  const legs = await readLegs(file, before, awaited);
   const counts = hasTunnels ? await readCounts(lab) : undefined;
-  return raw.map(({ probe, outcome, local, seen, durationMs }) => {
-    const own = legsOf(legs, local, seen);
-    const senders = [local, ...own.flatMap((leg) => [leg.upstream?.local, leg.tunnel?.local])];
-    const wanted = own.find(({ direction }) => direction === 'outbound')?.originalDestination;
-    return {
-      ...{ name: probe.name, outcome, durationMs },
-      ...(seen === undefined ? {} : { source: seen.replace(/:\d+$/, '') }),
-      way: wayOf(own),
-      ...(wanted === undefined ? {} : { wanted }),
-      ...(counts && probe.dns === undefined ? { tunnel: describeCount(counts, senders) } : {}),
-    };
-  });
+  return raw.map((each) => resultOf(each, legs, counts));
+}
+
+/** Legs since the beginning of the probes; those that are awaited get some time. */
+async function readLegs(
+  file: string,
+  from: number,
+  awaited: readonly Raw[],
+): Promise<readonly LegRecord[]> {
+  const deadlineMs = performance.now() + LEGS_LATE_MS;
+  for (;;) {
+    await sleep(LEGS_QUIET_MS);
+    const text = (await readFile(file, 'utf8').catch(() => '')).slice(from);
+    const lines = text.split('\n').slice(0, -1);
+    const legs = lines.map((line) => JSON.parse(line) as LegRecord);
+    const isThere = ({ local, seen }: Raw): boolean => legsOf(legs, local, seen).length > 0;
+    if (awaited.every(isThere) || performance.now() > deadlineMs) return legs;
+  }
+}
+
+function resultOf(
+  { probe, outcome, local, seen, durationMs }: Raw,
+  legs: readonly LegRecord[],
+  counts: TunnelCounts | undefined,
+): ProbeResult {
+  const own = legsOf(legs, local, seen);
+  const senders = [local, ...own.flatMap((leg) => [leg.upstream?.local, leg.tunnel?.local])];
+  const wanted = own.find(({ direction }) => direction === 'outbound')?.originalDestination;
+  return {
+    ...{ name: probe.name, outcome, durationMs },
+    ...(seen === undefined ? {} : { source: seen.replace(/:\d+$/, '') }),
+    way: wayOf(own),
+    ...(wanted === undefined ? {} : { wanted }),
+    ...(counts && probe.dns === undefined ? { tunnel: describeCount(counts, senders) } : {}),
+  };
 }
 
 async function runProbe(lab: Lab, probe: Probe, timeoutMs: number): Promise<Raw> {

@@ -1,8 +1,10 @@
 import type { Drift } from '../../dataplane/redirect/diff.ts';
 import { ipArguments, isListedAs } from '../../dataplane/redirect/routing.ts';
 import type { SetMember } from '../../dataplane/agent/set-member.ts';
+import type { HostStateReading } from '../run/read-host-state.ts';
 import { isDrifted, type RulesReading } from '../run/read-rules.ts';
 import type { SetReading } from '../run/read-sets.ts';
+import { counted } from './text.ts';
 import { renderWalks } from './walk.ts';
 import { wrapText } from './wrap.ts';
 
@@ -20,6 +22,8 @@ export function renderRules(reading: RulesReading, options: RulesTextOptions): s
     ...renderRouting(reading, options),
     '',
     ...renderIpv6(reading, options),
+    ...renderSets(reading, options),
+    ...renderHost(reading, options),
     renderDrift(reading),
     renderCrossCheck(reading),
   ].join('\n');
@@ -58,6 +62,48 @@ function renderRouting(
   });
 }
 
+/** Sets that the rules match, with whose addresses are in them. */
+function renderSets({ sets }: RulesReading, { width }: RulesTextOptions): readonly string[] {
+  if (sets.length === 0) return [];
+  const lines = sets.flatMap(({ name, members = [] }) => [
+    `  ${name}: ${members.length === 0 ? 'empty' : counted(members.length, 'address', 'addresses')}`,
+    ...members.map(({ address, uid }) => wrapText(`${address}  pod ${uid}`, 4, width, 8)),
+  ]);
+  return ['Sets of addresses:', ...lines, ''];
+}
+
+/** Tunnels and settings that the redirect rests on. */
+function renderHost({ host }: RulesReading, { width }: RulesTextOptions): readonly string[] {
+  const why = (text: string): string => wrapText(`why: ${text}`, 6, width, 11);
+  const links = host.links.flatMap((link) => [
+    wrapText(`${link.name}: ${link.found ?? 'NOT HERE'}, ${link.address}`, 2, width, 6),
+    why(link.why),
+  ]);
+  const settings = host.settings.flatMap(({ key, value, found, why: reason }) => [
+    `  ${key} = ${found ?? 'NOT HERE'}${found === value ? '' : ` (wanted: ${value})`}`,
+    why(reason),
+  ]);
+  return [
+    ...(links.length === 0 ? [] : ['Tunnels:', ...links, '']),
+    ...(settings.length === 0 ? [] : ['Kernel settings:', ...settings, '']),
+  ];
+}
+
+function describeHost({ links, settings }: HostStateReading): readonly string[] {
+  const wrong = settings.filter(({ value, found }) => value !== found);
+  return [
+    ...links
+      .filter(({ isRight }) => !isRight)
+      .map(({ name, vni, remote, port, found }) => {
+        const wished = `VNI ${vni} to ${remote}:${port}, up`;
+        return `  link     ${name}: ${found ?? 'not here'}, wished: ${wished}`;
+      }),
+    ...wrong.map(({ key, value, found }) => {
+      return `  setting  ${key} = ${found ?? 'not here'}, wished: ${value}`;
+    }),
+  ];
+}
+
 function renderDrift(reading: RulesReading): string {
   const { drift, leftovers, sets, ipv6 } = reading;
   const missingRouting = [...reading.missingRouting, ...(ipv6?.missingRouting ?? [])];
@@ -76,6 +122,7 @@ function renderDrift(reading: RulesReading): string {
     ...(ipv6?.drift === undefined ? [] : describeDrift(ipv6.drift).map((line) => `${line} (IPv6)`)),
     ...leftovers.map((what) => `  leftover ${what}`),
     ...sets.flatMap(describeSet),
+    ...describeHost(reading.host),
     ...routing,
   ].join('\n');
 }

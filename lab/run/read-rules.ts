@@ -17,6 +17,9 @@ import { LabError } from '../world/errors.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
 import { hasIpv6 } from '../plan/families.ts';
 import { findParty } from '../plan/names.ts';
+import type { CountedRule } from '../policy/read-back.ts';
+import { explainPolicies } from './explain-policies.ts';
+import { type HostStateReading, isHostStateRight, readHostState } from './read-host-state.ts';
 import { type Ipv6Reading, type Ipv6Texts, readIpv6Rules } from './read-ipv6-rules.ts';
 import { probedPods, readSet, setCommand, type SetReading } from './read-sets.ts';
 import { wantedRules, type RulesPlaceInLab } from './wanted-rules.ts';
@@ -41,6 +44,8 @@ export interface RulesReading {
   readonly leftovers: readonly string[];
   /** Sets that rules of ours match, where there are such rules. */
   readonly sets: readonly SetReading[];
+  /** Settings and tunnels of the era here, beside what they are. */
+  readonly host: HostStateReading;
   /** The text of `iptables-save -c`, untouched. */
   readonly saved: string;
   /** The text of `nft -y list ruleset`, untouched; absent where nft is not installed. */
@@ -56,15 +61,18 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
   const place = { role: found.role, enrolled: found.enrolled };
   const enrolled = new Set(status.pods.filter((pod) => pod.enrolled).map(({ uid }) => uid));
   const wanted = wantedRules(lab.plan, found, enrolled);
-  const [saved, legacy, nft, policyRules, routes, sets, ipv6Texts] = await Promise.all([
-    read(lab, target, ['iptables-save', '-c']),
-    readLegacy(lab, target),
-    tryRead(lab, target, ['nft', '-y', 'list', 'ruleset']),
-    read(lab, target, ['ip', 'rule', 'show']),
-    read(lab, target, ['ip', 'route', 'show', 'table', 'all']),
-    readSets(lab, target, status, wanted),
-    hasIpv6(lab.plan) ? readIpv6Texts(lab, target) : undefined,
-  ]);
+  const [saved, legacy, nft, policyRules, routes, sets, ipv6Texts, host, policies] =
+    await Promise.all([
+      read(lab, target, ['iptables-save', '-c']),
+      readLegacy(lab, target),
+      tryRead(lab, target, ['nft', '-y', 'list', 'ruleset']),
+      read(lab, target, ['ip', 'rule', 'show']),
+      read(lab, target, ['ip', 'route', 'show', 'table', 'all']),
+      readSets(lab, target, status, wanted),
+      hasIpv6(lab.plan) ? readIpv6Texts(lab, target) : undefined,
+      readHostState(lab, target, wanted),
+      readPolicies(lab, found),
+    ]);
   const known = wanted?.families ?? [];
   const routing = (wanted?.routing ?? []).filter(({ family }) => family === 'ipv4');
   const listed = [...lines(policyRules), ...lines(routes)];
@@ -79,11 +87,14 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
     ...place,
     walks: directions.map((direction) => ({
       direction,
-      steps: mergeNftWalk(
-        walkRules(rules, direction, { family: 'ipv4', known }),
-        listing,
-        direction,
-        print?.rules,
+      steps: explainPolicies(
+        mergeNftWalk(
+          walkRules(rules, direction, { family: 'ipv4', known }),
+          listing,
+          direction,
+          print?.rules,
+        ),
+        policies,
       ),
     })),
     policyRules: lines(policyRules),
@@ -93,6 +104,7 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
     ...(drift === undefined ? {} : { drift }),
     leftovers: leftoversOf(wanted, rules, listing, parseSave(legacy)),
     sets,
+    host,
     disagreements: crossCheck(saved),
     saved,
     ...(nft === undefined ? {} : { nft }),
@@ -102,10 +114,19 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
 
 /** Whether anything is not as the era wants it. */
 export function isDrifted(reading: RulesReading): boolean {
-  const { drift, missingRouting, leftovers, sets, ipv6 } = reading;
+  const { drift, missingRouting, leftovers, sets, ipv6, host } = reading;
+  if (!isHostStateRight(host)) return true;
   if (ipv6 && (ipv6.drift?.isClean === false || ipv6.missingRouting.length > 0)) return true;
   const isSetWrong = sets.some(({ missing, extra }) => missing.length + extra.length > 0);
   return drift?.isClean === false || missingRouting.length + leftovers.length > 0 || isSetWrong;
+}
+
+/** Rules of NetworkPolicies on a node with their reasons. */
+async function readPolicies(
+  lab: Lab,
+  { role, node }: RulesPlaceInLab,
+): Promise<readonly CountedRule[]> {
+  return role === 'node' && node !== undefined ? lab.policyRules(node.name) : [];
 }
 
 function driftOf(

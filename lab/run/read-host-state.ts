@@ -1,0 +1,99 @@
+import type { RuleSet, SysctlEntry, TunnelLink } from '../../dataplane/redirect/rule.ts';
+import { runProgram } from '../hosts/run.ts';
+import type { Lab } from '../world/lab.ts';
+
+/** A kernel setting that the era wants, and what it is. */
+export interface SettingReading extends SysctlEntry {
+  /** Absent: there is no such key, as without the link. */
+  readonly found?: string;
+}
+
+/** A tunnel that the era wants, and what there is under its name. */
+export interface LinkReading extends TunnelLink {
+  /** VNI, remote, port, state and kind, as the kernel tells them; absent: there is none. */
+  readonly found?: string;
+  readonly isRight: boolean;
+}
+
+export interface HostStateReading {
+  readonly settings: readonly SettingReading[];
+  readonly links: readonly LinkReading[];
+}
+
+/** Settings and tunnels that a rule set wants in a place, as they are; nothing where it wants none. */
+export async function readHostState(
+  lab: Lab,
+  target: string,
+  wanted: RuleSet | undefined,
+): Promise<HostStateReading> {
+  const [settings, links] = await Promise.all([
+    readSettings(lab, target, wanted?.sysctls ?? []),
+    readLinks(lab, target, wanted?.links ?? []),
+  ]);
+  return { settings, links };
+}
+
+/** Whether settings and tunnels are as wanted. */
+export function isHostStateRight({ settings, links }: HostStateReading): boolean {
+  return settings.every(({ value, found }) => value === found) && links.every((one) => one.isRight);
+}
+
+async function readSettings(
+  lab: Lab,
+  target: string,
+  wanted: readonly SysctlEntry[],
+): Promise<readonly SettingReading[]> {
+  if (wanted.length === 0) return [];
+  const files = wanted.map(({ key }) => key);
+  // A file that is not there ends grep with 2; what is there is printed all the same.
+  const text = await print(lab, target, [
+    'sh',
+    '-c',
+    `cd /proc/sys && grep -H . ${files.join(' ')}`,
+  ]);
+  const values = new Map(text.split('\n').map((line) => line.split(':') as [string, string]));
+  return wanted.map((entry) => {
+    const found = values.get(entry.key);
+    return found === undefined ? entry : { ...entry, found };
+  });
+}
+
+interface LinkJson {
+  readonly ifname: string;
+  readonly flags: readonly string[];
+  readonly linkinfo?: {
+    readonly info_kind?: string;
+    readonly info_data?: Readonly<Record<string, unknown>>;
+  };
+}
+
+async function readLinks(
+  lab: Lab,
+  target: string,
+  wanted: readonly TunnelLink[],
+): Promise<readonly LinkReading[]> {
+  if (wanted.length === 0) return [];
+  const text = await print(lab, target, ['ip', '-j', '-d', 'link', 'show']);
+  const links = (text.trim() === '' ? [] : JSON.parse(text)) as readonly LinkJson[];
+  return wanted.map((tunnel) => {
+    const link = links.find(({ ifname }) => ifname === tunnel.name);
+    if (link === undefined) return { ...tunnel, isRight: false };
+    const { id, remote, port } = link.linkinfo?.info_data ?? {};
+    const kind = link.linkinfo?.info_kind ?? 'device';
+    const state = link.flags.includes('UP') ? 'up' : 'down';
+    const isRight =
+      id === tunnel.vni && remote === tunnel.remote && port === tunnel.port && state === 'up';
+    const how = kind === 'vxlan' ? 'vxlan, header rewritten to Geneve' : kind;
+    const found = `VNI ${String(id)} to ${String(remote)}:${String(port)}, ${state} (${how})`;
+    return { ...tunnel, found, isRight };
+  });
+}
+
+async function print(
+  lab: Lab,
+  target: string,
+  argv: readonly [string, ...string[]],
+): Promise<string> {
+  const [file = '', ...args] = lab.execArgv(target, argv);
+  return (await runProgram([file, ...args], { timeoutMs: 10_000 })).stdout;
+}
