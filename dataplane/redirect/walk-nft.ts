@@ -108,7 +108,7 @@ function walkChain(walk: Walk, chain: NftListedChain, depth: number): void {
       ...countersOf(rule),
       ...reasonOf(walk, chain.name, rule),
     });
-    const name = /(?:^| )(?:jump|goto) (\S+)$/.exec(rule.normal)?.[1];
+    const name = /(?:^| )(?:jump|goto) (\S+)(?: comment ".*")?$/.exec(rule.normal)?.[1];
     const next = walk.table.chains.find((candidate) => candidate.name === name);
     if (next === undefined) return;
     if (!walk.seen.has(next.name)) walkChain(walk, next, depth + 1);

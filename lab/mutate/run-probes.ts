@@ -37,8 +37,12 @@ export async function runProbes(
   const file = labPaths(lab.name).legs;
   const before = (await readFile(file, 'utf8').catch(() => '')).length;
   const raw = await Promise.all(probes.map((probe) => runProbe(lab, probe, timeoutMs)));
-  const expected = new Set(usual.flatMap(({ name, way }) => (way.length > 0 ? [name] : [])));
-  const awaited = raw.filter(({ probe, seen }) => expected.has(probe.name) && seen !== undefined);
+  const awaited = raw
+    .filter(({ seen }) => seen !== undefined)
+    .map((each) => {
+      const { way = [] } = usual.find(({ name }) => name === each.probe.name) ?? {};
+      return { ...each, ends: way.length };
+    });
   const legs = await readLegs(file, before, awaited);
   const counts = hasTunnels ? await readCounts(lab) : undefined;
   return raw.map((each) => resultOf(each, legs, counts));
@@ -48,7 +52,7 @@ export async function runProbes(
 async function readLegs(
   file: string,
   from: number,
-  awaited: readonly Raw[],
+  awaited: readonly (Raw & { readonly ends: number })[],
 ): Promise<readonly LegRecord[]> {
   const deadlineMs = performance.now() + LEGS_LATE_MS;
   for (;;) {
@@ -56,8 +60,10 @@ async function readLegs(
     const text = (await readFile(file, 'utf8').catch(() => '')).slice(from);
     const lines = text.split('\n').slice(0, -1);
     const legs = lines.map((line) => JSON.parse(line) as LegRecord);
-    const isThere = ({ local, seen }: Raw): boolean => legsOf(legs, local, seen).length > 0;
-    if (awaited.every(isThere) || performance.now() > deadlineMs) return legs;
+    const isWhole = awaited.every(
+      ({ local, seen, ends }) => wayOf(legsOf(legs, local, seen)).length >= ends,
+    );
+    if (isWhole || performance.now() > deadlineMs) return legs;
   }
 }
 

@@ -67,7 +67,9 @@ function renderSets({ sets }: RulesReading, { width }: RulesTextOptions): readon
   if (sets.length === 0) return [];
   const lines = sets.flatMap(({ name, members = [] }) => [
     `  ${name}: ${members.length === 0 ? 'empty' : counted(members.length, 'address', 'addresses')}`,
-    ...members.map(({ address, uid }) => wrapText(`${address}  pod ${uid}`, 4, width, 8)),
+    ...members.map(({ address, uid, pod }) =>
+      wrapText(`${address}  ${pod ?? 'no pod of this lab'}, uid ${uid}`, 4, width, 8),
+    ),
   ]);
   return ['Sets of addresses:', ...lines, ''];
 }

@@ -191,9 +191,19 @@ async function readSets(
   return Promise.all(
     (wanted?.sets ?? []).map(async (set) => {
       const members = probedPods(lab.plan, status, name, set.family);
-      return readSet(set, await tryRead(lab, target, setCommand(set)), members);
+      const reading = readSet(set, await tryRead(lab, target, setCommand(set)), members);
+      return withNames(lab.plan, reading);
     }),
   );
+}
+
+function withNames(plan: Plan, reading: SetReading): SetReading {
+  if (reading.members === undefined) return reading;
+  const members = reading.members.map((member) => {
+    const pod = plan.pods.find(({ uid }) => uid === member.uid);
+    return pod === undefined ? member : { ...member, pod: `${pod.namespace}/${pod.name}` };
+  });
+  return { ...reading, members };
 }
 
 async function readIpv6Texts(lab: Lab, target: string): Promise<Ipv6Texts> {

@@ -6,11 +6,16 @@ import { addressOf } from '../plan/families.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { LabStatus } from '../world/lab.ts';
 
+/** A member with the pod that its uid is of, where there is one. */
+export interface NamedMember extends SetMember {
+  readonly pod?: string;
+}
+
 /** A set of addresses on a node: what is in it, and what differs from what belongs there. */
 export interface SetReading {
   readonly name: string;
   /** Absent: there is no such set. */
-  readonly members?: readonly SetMember[];
+  readonly members?: readonly NamedMember[];
   readonly missing: readonly SetMember[];
   readonly extra: readonly SetMember[];
 }

@@ -1,4 +1,4 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { Era } from '../../dataplane/redirect/era.ts';
 import {
   compareEras,
@@ -7,10 +7,15 @@ import {
   readEra,
 } from '../../lab/compare/compare-eras.ts';
 import type { Section } from '../../lab/compare/read-kernel.ts';
+import { runProgram } from '../../lab/hosts/run.ts';
 import { renderEraDiff } from '../../lab/report/era-diff.ts';
+import { renderRules } from '../../lab/report/rules.ts';
 import { columns } from '../../lab/report/text.ts';
 import { observe } from '../../lab/run/observe.ts';
+import { readRules } from '../../lab/run/read-rules.ts';
 import { runScenarios } from '../../lab/run/run-scenarios.ts';
+import type { Lab } from '../../lab/world/lab.ts';
+import type { NetworkPolicy } from '../../topologies/network-policy.ts';
 import { scratchDirectory, startLab } from './support/lab.ts';
 
 if (process.getuid?.() !== 0) {
@@ -23,7 +28,7 @@ t.setTimeout(240_000);
 const PLACES = ['client', 'node1', 'ztunnel/node1'];
 
 /** One era of the pairs, read from the kernel after one request to the other node. */
-async function read(era: Era): Promise<EraReading> {
+async function read(era: Era, look?: (lab: Lab) => Promise<void>): Promise<EraReading> {
   await using lab = await startLab('pairs.yaml', era, 'd');
   await using scratch = await scratchDirectory();
   const first = lab.plan.scenarios.find(({ request }) => request.to.includes('pod:far'));
@@ -31,7 +36,38 @@ async function read(era: Era): Promise<EraReading> {
   const observation = await observe(lab, { directory: scratch.path }, () =>
     runScenarios(lab, [first]),
   );
-  return readEra(lab, PLACES, observation);
+  const reading = await readEra(lab, PLACES, observation);
+  await look?.(lab);
+  return reading;
+}
+
+/** `rules` of a node: what stands beside the chains, what differs, and policies with reasons. */
+async function lookAtNode(t: Test, lab: Lab): Promise<void> {
+  const text = async (): Promise<string> =>
+    renderRules(await readRules(lab, 'node1'), { width: 200 });
+  const right = await text();
+  t.match(right, /ztunnel-pods-ips: \d+ addresses/);
+  t.match(right, /10\.244\.\d+\.\d+ {2}demo\/client, uid /);
+  t.match(right, /istioout: VNI 1001 to 10\.244\.\d+\.\d+:6081, up/);
+  t.match(right, /net\/ipv4\/conf\/v-ztunnel\/accept_local = 1\n +why: /);
+  t.match(right, /As wanted:/);
+  const [file = '', ...args] = lab.execArgv('node1', [
+    ...['sysctl', '-qw', 'net.ipv4.conf.v-ztunnel.accept_local=0'],
+  ]);
+  await runProgram([file, ...args], { timeoutMs: 10_000 });
+  t.match(
+    await text(),
+    /DIFFERS[^]*setting +net\/ipv4\/conf\/v-ztunnel\/accept_local = 0, wished: 1/,
+  );
+  const policy: NetworkPolicy = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'closed', namespace: 'demo' },
+    spec: { podSelector: {}, policyTypes: ['Ingress'] },
+  };
+  await lab.changePolicies({ kind: 'apply', policy });
+  t.match(await text(), /network-policy NP-FORWARD 1: [^\n]*\n +why: A connection is judged once/);
+  t.match(await text(), /network-policy NP-INGRESS 1: /, 'jumps with comments are followed');
 }
 
 function linesOf(
@@ -46,7 +82,10 @@ function linesOf(
 }
 
 t.test('compareEras() puts geneve and inpod-nft side by side as the kernel has them', async (t) => {
-  const [geneve, nft] = await Promise.all([read('geneve'), read('inpod-nft')]);
+  const [geneve, nft] = await Promise.all([
+    read('geneve', (lab) => lookAtNode(t, lab)),
+    read('inpod-nft'),
+  ]);
   const comparison = compareEras(geneve, nft);
   const only = (place: string, section: Section, side: 'left' | 'right'): string =>
     linesOf(comparison, place, section, side).join('\n');
