@@ -16,9 +16,11 @@ import type { EndpointPlan, NetnsPlan, Plan } from '../plan/plan.ts';
 import { LabError } from './errors.ts';
 import { netnsPath } from './paths.ts';
 import { runCaptured } from './run-captured.ts';
+import { immediate, inSlices } from './slices.ts';
 import { FreshSysctls, writeSysctls } from './sysctls.ts';
 
 const RESTORE_TIMEOUT_MS = 20_000;
+const LINKS_AT_ONCE = 16;
 
 /** Links of the plan; the kernel may put others into a fresh namespace. */
 const OUR_KINDS: ReadonlySet<string> = new Set(['veth', 'bridge', 'vxlan']);
@@ -27,38 +29,44 @@ const OUR_KINDS: ReadonlySet<string> = new Set(['veth', 'bridge', 'vxlan']);
 export type NetnsTable = ReadonlyMap<string, number>;
 
 /**
- * Makes every namespace of the plan, visible below /run/netns, with its sysctls set and loopback
- * down. Sysctls come first, so that interfaces inherit them.
+ * Makes these namespaces of the plan, visible below /run/netns, with their sysctls set and loopback
+ * down, and puts them into `table`. Sysctls come first, so that interfaces inherit them. Other work
+ * of this process goes on meanwhile.
  *
  * @throws LabError LAB_BUILD_FAILED, {KernelError}
  */
-export function createNamespaces(plan: Plan): NetnsTable {
-  const table = new Map<string, number>();
+export async function createNamespaces(
+  plans: readonly NetnsPlan[],
+  table: Map<string, number>,
+): Promise<void> {
   const fresh = new FreshSysctls();
-  for (const netns of plan.netns) {
+  await inSlices(plans, (netns) => {
     const fd = createNetns();
     table.set(netns.name, fd);
     bindNetns(fd, netnsPath(netns.name));
     writeSysctls(netns, fd, fresh);
-  }
-  return table;
+  });
 }
 
 /**
- * Makes all links, addresses and routes of the plan, everything up. One batch makes all veth pairs,
- * two more per namespace do the rest.
+ * Makes all links, addresses and routes of the plan, everything up. A few batches make all veth
+ * pairs, two more per namespace do the rest. Other work of this process goes on meanwhile.
  *
  * @throws LabError LAB_BUILD_FAILED, {NetlinkError}
  */
-export function buildLinks(plan: Plan, table: NetnsTable): void {
+export async function buildLinks(plan: Plan, table: NetnsTable): Promise<void> {
   using route = new NetlinkSocket({ protocol: 'route' });
   const endOf = ({ netns, name, mac }: EndpointPlan, mtuBytes: number) => {
     return { name, mac, mtuBytes, netns: fdOf(table, netns) };
   };
-  route.request(
-    plan.links.map(({ a, b, mtuBytes }) => createVeth(endOf(a, mtuBytes), endOf(b, mtuBytes))),
-  );
-  for (const netns of plan.netns) configure(netns, fdOf(table, netns.name));
+  for (let at = 0; at < plan.links.length; at += LINKS_AT_ONCE) {
+    const links = plan.links.slice(at, at + LINKS_AT_ONCE);
+    route.request(
+      links.map(({ a, b, mtuBytes }) => createVeth(endOf(a, mtuBytes), endOf(b, mtuBytes))),
+    );
+    await immediate();
+  }
+  await inSlices(plan.netns, (netns) => configure(netns, fdOf(table, netns.name)));
 }
 
 /**
@@ -113,14 +121,16 @@ export function fdOf(table: NetnsTable, netns: string): number {
 function configure(netns: NetnsPlan, fd: number): void {
   using route = new NetlinkSocket({ protocol: 'route', netns: fd });
   const vxlans = netns.vxlans ?? [];
-  route.request([
+  const devices = [
     ...netns.bridges.map(({ name, mac }) => createBridge({ name, mac })),
     ...vxlans.map(createVxlan),
-  ]);
+  ];
+  if (devices.length > 0) route.request(devices);
   const links = listLinks(route);
+  const indexes = new Map(links.map(({ name, index }) => [name, index]));
   const indexOf = (name: string): number => {
-    const link = links.find((l) => l.name === name);
-    if (link) return link.index;
+    const index = indexes.get(name);
+    if (index !== undefined) return index;
     throw new LabError(
       'LAB_BUILD_FAILED',
       `Cannot find link "${name}" in namespace "${netns.name}"`,

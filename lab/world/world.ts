@@ -1,12 +1,12 @@
 import { realtimeNs } from '../../dataplane/kernel/process.ts';
 import type { Recording } from '../capture/layout.ts';
 import { findNode, findPod } from '../plan/names.ts';
-import type { Plan, PodPlan } from '../plan/plan.ts';
+import type { NetnsPlan, Plan, PodPlan } from '../plan/plan.ts';
 import { asksForAmbient, namespaceModes } from '../plan/pods.ts';
 import type { NetworkPolicy } from '../../topologies/network-policy.ts';
 import type { CountedRule } from '../policy/read-back.ts';
 import { AppHosts, commandArgv } from './app-hosts.ts';
-import { buildLinks, createNamespaces, fdOf, restoreRules, type NetnsTable } from './build.ts';
+import { buildLinks, createNamespaces, fdOf, restoreRules } from './build.ts';
 import { ChildTable, type Child } from './child-table.ts';
 import { CaptureSession } from './capture-session.ts';
 import { findDrift } from './drift.ts';
@@ -46,7 +46,7 @@ export class World {
   readonly #options: WorldOptions;
   readonly #began = performance.now();
   readonly #apps: AppHosts;
-  #netns: NetnsTable = new Map();
+  readonly #netns = new Map<string, number>();
   #mesh: Mesh | undefined;
   #policies: NetworkPolicies | undefined;
   #capture: CaptureSession | undefined;
@@ -86,22 +86,27 @@ export class World {
 
   async #build(): Promise<void> {
     const { plan } = this;
-    await this.#step('namespaces', `${plan.netns.length} network namespaces`, () => {
-      this.#netns = createNamespaces(plan);
+    // Namespaces in which programs live come first: those load while the others are made.
+    const isPod = (netns: NetnsPlan): boolean => netns.role === 'pod';
+    let ruled = Promise.resolve();
+    let loaded = Promise.resolve();
+    await this.#step('namespaces', `${plan.netns.length} network namespaces`, async () => {
+      await createNamespaces(
+        plan.netns.filter((netns) => !isPod(netns)),
+        this.#netns,
+      );
+      ruled = this.#loadRules();
+      ruled.catch(() => {});
+      loaded = this.#startPrograms(ruled);
+      loaded.catch(() => {});
+      await createNamespaces(plan.netns.filter(isPod), this.#netns);
     });
-    // Loading flushes what is there: agents, which add to the rules of their nodes, come after it.
-    const policies = new NetworkPolicies(plan, this.#netns);
-    this.#policies = policies;
-    // The primary CNI is there before the mesh, as on a node that boots.
-    const ruled = restoreRules(plan, this.#netns).then(() => policies.start());
-    ruled.catch(() => {});
-    const loaded = this.#startPrograms(ruled);
-    loaded.catch(() => {});
     await this.#step('links', `${plan.links.length} links, addresses, routes`, () =>
       buildLinks(plan, this.#netns),
     );
     await this.#step('rules', 'service addresses on every node', () => ruled);
-    this.#checkBuilt();
+    const checked = this.#checkBuilt();
+    checked.catch(() => {});
     await this.#step('processes', `programs of ${plan.nodes.length} nodes`, () => loaded);
     const mesh = this.#mesh;
     if (mesh) {
@@ -110,10 +115,20 @@ export class World {
         await Promise.all(plan.nodes.map((node) => mesh.enrolAtStart(node)));
       });
     }
+    await checked;
     await this.#step('apps', 'apps of the pods', async () => {
       await Promise.all(plan.nodes.map((node) => this.#apps.startAll(node)));
       await this.#startCommands();
     });
+  }
+
+  /** The primary CNI's part is there before the mesh, as on a node that boots. */
+  async #loadRules(): Promise<void> {
+    // Loading flushes what is there: agents, which add to the rules of their nodes, come after it.
+    const policies = new NetworkPolicies(this.plan, this.#netns);
+    this.#policies = policies;
+    await restoreRules(this.plan, this.#netns);
+    await policies.start();
   }
 
   isEnrolled(uid: string): boolean {
@@ -232,7 +247,7 @@ export class World {
   async drift(): Promise<string[]> {
     const ruleFaults = await findRuleDrift(this.plan, this.#netns);
     const policyFaults = (await this.#policies?.drift()) ?? [];
-    return [...findDrift(this.plan, this.#netns), ...ruleFaults, ...policyFaults];
+    return [...(await findDrift(this.plan, this.#netns)), ...ruleFaults, ...policyFaults];
   }
 
   /** Finishes what would be lost; the kernel does the rest. */
@@ -271,8 +286,8 @@ export class World {
     }
   }
 
-  #checkBuilt(): void {
-    const faults = findDrift(this.plan, this.#netns);
+  async #checkBuilt(): Promise<void> {
+    const faults = await findDrift(this.plan, this.#netns);
     if (faults.length === 0) return;
     const shown = faults.slice(0, 3).join('; ');
     throw new LabError(
