@@ -109,7 +109,10 @@ function addByNetlink(
   members: readonly SetMember[],
 ): boolean {
   try {
-    using socket = new NetlinkSocket({ protocol: 'netfilter', ...(netns !== undefined && { netns }) });
+    using socket = new NetlinkSocket({
+      protocol: 'netfilter',
+      ...(netns !== undefined && { netns }),
+    });
     socket.request(members.map(({ address, uid }) => addToIpset(set.name, address, uid)));
     return true;
   } catch {

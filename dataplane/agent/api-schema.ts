@@ -55,6 +55,8 @@ const cmdAdd = z.object({
     .max(16),
 });
 
+const cmdAdds = z.array(cmdAdd).max(10_000);
+
 /** @throws {AgentInputError} naming the first field that is wrong */
 export function parseEnrolRequest(body: unknown): EnrolRequest {
   return parse(enrolRequest, 'enrol request', body);
@@ -83,6 +85,11 @@ export function parseZtunnelReport(body: unknown): ZtunnelReport {
 /** @throws {AgentInputError} */
 export function parseCmdAdd(body: unknown): CmdAdd {
   return parse(cmdAdd, 'CNI event', body);
+}
+
+/** @throws {AgentInputError} */
+export function parseCmdAdds(body: unknown): CmdAdd[] {
+  return parse(cmdAdds, 'CNI events', body);
 }
 
 function parse<T>(schema: z.ZodType<T>, what: string, body: unknown): T {

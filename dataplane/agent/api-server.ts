@@ -4,6 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import {
   parseCmdAdd,
+  parseCmdAdds,
   parseEnrolRequest,
   parseLeaveRequest,
   parsePodRecord,
@@ -13,9 +14,13 @@ import {
 import { AgentInputError } from './errors.ts';
 import { toFailure } from './failures.ts';
 import type { Agent } from './agent.ts';
+import type { CmdAdd } from './api.ts';
 import { PodRecords } from './pod-records.ts';
+import { Slots } from './turns.ts';
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** Of many pods that are added together: each waits for its ack behind those before it. */
+const ADDED_AT_ONCE = 16;
 
 type Handler = (body: unknown) => Promise<unknown>;
 
@@ -69,20 +74,28 @@ export class ApiServer implements AsyncDisposable {
 }
 
 function handlersOf(agent: Agent, records: PodRecords): ReadonlyMap<string, Handler> {
+  const slots = new Slots(ADDED_AT_ONCE);
+  const add = async (event: CmdAdd): Promise<void> => {
+    const request = await records.enrolRequest(event);
+    if (request !== undefined) await agent.enrol(request);
+  };
+  const addAll = async (events: readonly CmdAdd[]): Promise<void> => {
+    const ends = await Promise.allSettled(events.map((event) => slots.run(() => add(event))));
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  };
   return new Map<string, Handler>([
     ['POST /enrol', async (body) => agent.enrol(parseEnrolRequest(body))],
     ['POST /leave', async (body) => agent.leave(parseLeaveRequest(body))],
     ['POST /ztunnel', async (body) => agent.ztunnel?.(parseZtunnelReport(body))],
     ['POST /reconcile', async () => agent.reconcile()],
     ['POST /announce', async (body) => records.set(parsePodRecord(body))],
-    ['POST /announce-all', async (body) => parsePodRecords(body).forEach((pod) => records.set(pod))],
     [
-      'POST /cmdadd',
-      async (body) => {
-        const request = await records.enrolRequest(parseCmdAdd(body));
-        if (request !== undefined) await agent.enrol(request);
-      },
+      'POST /announce-all',
+      async (body) => parsePodRecords(body).forEach((pod) => records.set(pod)),
     ],
+    ['POST /cmdadd', async (body) => add(parseCmdAdd(body))],
+    ['POST /cmdadd-all', async (body) => addAll(parseCmdAdds(body))],
     ['GET /pods', async () => agent.status().pods],
     ['GET /status', async () => agent.status()],
   ]);

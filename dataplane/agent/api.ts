@@ -4,6 +4,7 @@
  * | request | body | answer |
  * |---|---|---|
  * | `POST /cmdadd` | {@link CmdAdd} | 200 when the pod is enrolled or is none of the mesh's |
+ * | `POST /cmdadd-all` | {@link CmdAdd}[] | 200 when that is so of all; the first failure otherwise |
  * | `POST /announce` | {@link PodRecord} | 200; what the API server knows of a pod, read by /cmdadd |
  * | `POST /announce-all` | {@link PodRecord}[] | 200; the same of many pods |
  * | `POST /enrol` | {@link EnrolRequest} | 200 {@link PodStatus} when rules are in and ztunnel acked |

@@ -16,6 +16,8 @@ export type ApplyStep =
 export interface ApplyOptions extends RulesPlace {
   /** Block the netns while rules are swapped; right in pods, never on a node. */
   readonly guardrails: boolean;
+  /** The netns was made just now: nobody has put any rule in, and nobody looks for one. */
+  readonly isFresh?: boolean;
   /** Told of each step; family `inet` is nftables. */
   readonly observe?: (step: ApplyStep, family: Family | 'inet') => void | Promise<void>;
   /** How nft prints rule sets, for those who apply many. */

@@ -11,6 +11,8 @@ import { removeLeftovers } from './leftovers.ts';
 import { ensureRouting, removeRouting } from './policy-routing.ts';
 import { readRules, restoreRules } from './rules-in-netns.ts';
 
+const NO_RULES: SavedRules = { tables: [], comments: [] };
+
 /**
  * Makes a netns have exactly these rules and routes of ours (rules of others stay), and reads them
  * back. Nothing is touched when all is well. Wrong leftovers are replaced under guardrails, in the
@@ -77,7 +79,7 @@ async function dropLeftovers(
 
 async function applyFamily(wanted: FamilyRules, options: ApplyOptions): Promise<ApplyResult> {
   const { family } = wanted;
-  const saved = await readRules(options, family);
+  const saved = options.isFresh ? NO_RULES : await readRules(options, family);
   const drift = findDrift(wanted, saved);
   const isGuarded = options.guardrails && hasGuardrails(saved);
   if (drift.isClean) {

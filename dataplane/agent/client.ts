@@ -1,4 +1,4 @@
-import { Agent as Connections, request } from 'node:http';
+import { request } from 'node:http';
 import type {
   AgentStatus,
   ApiError,
@@ -33,6 +33,7 @@ export interface AgentCallOptions {
 /** The verbs of one agent, by its plugin socket. */
 export interface AgentClient {
   cmdAdd(event: CmdAdd, options?: AgentCallOptions): Promise<void>;
+  cmdAddAll(events: readonly CmdAdd[], options?: AgentCallOptions): Promise<void>;
   announce(pod: PodRecord, options?: AgentCallOptions): Promise<void>;
   announceAll(pods: readonly PodRecord[], options?: AgentCallOptions): Promise<void>;
   enrol(pod: EnrolRequest, options?: AgentCallOptions): Promise<PodStatus>;
@@ -43,26 +44,17 @@ export interface AgentClient {
   status(options?: AgentCallOptions): Promise<AgentStatus>;
 }
 
-export interface AgentClientOptions {
-  /** Requests take turns on connections that stay, for somebody with many. */
-  readonly keepAlive?: boolean;
-}
-
 /**
- * Speaks to the agent behind `socketPath`, one connection a request unless told otherwise.
+ * Speaks to the agent behind `socketPath`, one connection a request.
  * Its calls reject with {@link AgentRequestError} when the agent refuses, and with the error of the
  * socket (ENOENT, ECONNREFUSED) when there is no agent.
  */
-export function agentClient(
-  socketPath: string,
-  { keepAlive = false }: AgentClientOptions = {},
-): AgentClient {
-  const connections = keepAlive ? new Connections({ keepAlive }) : undefined;
-  const place = { socketPath, agent: connections ?? (false as const) };
+export function agentClient(socketPath: string): AgentClient {
   const call = <T>(path: string, body: unknown, options?: AgentCallOptions): Promise<T> =>
-    exchange<T>(place, path, body, options?.signal);
+    exchange<T>(socketPath, path, body, options?.signal);
   return {
     cmdAdd: async (event, options) => void (await call('/cmdadd', event, options)),
+    cmdAddAll: async (events, options) => void (await call('/cmdadd-all', events, options)),
     announce: async (pod, options) => void (await call('/announce', pod, options)),
     announceAll: async (pods, options) => void (await call('/announce-all', pods, options)),
     enrol: (pod, options) => call('/enrol', pod, options),
@@ -74,13 +66,8 @@ export function agentClient(
   };
 }
 
-interface Place {
-  readonly socketPath: string;
-  readonly agent: Connections | false;
-}
-
 function exchange<T>(
-  place: Place,
+  socketPath: string,
   path: string,
   body: unknown,
   signal: AbortSignal | undefined,
@@ -88,9 +75,10 @@ function exchange<T>(
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const outgoing = request({
-      ...place,
+      socketPath,
       path,
       method: text === undefined ? 'GET' : 'POST',
+      agent: false,
       headers: text === undefined ? {} : { 'content-type': 'application/json' },
       ...(signal === undefined ? {} : { signal }),
     });

@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { ProgramError } from './errors.ts';
 import { mayHaveRules } from './leftovers.ts';
 import { DEFAULT_PROGRAMS, programsOf, runProgram } from './programs.ts';
@@ -18,7 +20,7 @@ export async function detectPrograms(place: RulesPlace = {}): Promise<Programs> 
     return programsOf('legacy', base);
   }
   const nft = programsOf('nft', base);
-  if (await isThere(nft.iptablesSave)) return nft;
+  if (isThere(nft.iptablesSave)) return nft;
   const version = await runProgram(['iptables', '--version']);
   // Legacy says "(legacy)", or nothing at all before 1.8.
   return { ...base, backend: version.includes('nf_tables') ? 'nft' : 'legacy' };
@@ -36,14 +38,17 @@ async function hasLegacyRules(place: RulesPlace, base: Programs): Promise<boolea
   }
 }
 
-async function isThere(program: string): Promise<boolean> {
-  try {
-    await runProgram([program, '--version']);
-    return true;
-  } catch (error) {
-    if (isAbsent(error)) return false;
-    throw error;
-  }
+/** Looks for a program as a shell does, without starting it. */
+function isThere(program: string): boolean {
+  const folders = program.includes('/') ? [''] : (process.env['PATH'] ?? '').split(delimiter);
+  return folders.some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 function isAbsent(error: unknown): boolean {

@@ -70,6 +70,7 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
    */
   static async start(options: NodeAgentOptions): Promise<NodeAgent> {
     const agent = new NodeAgent(options);
+    agent.#clones.prepare(agent.#rulesFor({}), options.programs);
     await options.host.start();
     const { initial } = options.journal;
     await Promise.all(initial.map((request) => agent.#adopt(request)));
@@ -262,9 +263,13 @@ export class NodeAgent implements AsyncDisposable, SnapshotSource {
   }
 
   #rulesOf(pod: EnrolledPod): RuleSet {
+    return this.#rulesFor(pod.request.annotations ?? {});
+  }
+
+  #rulesFor(annotations: Readonly<Record<string, string>>): RuleSet {
     const { era, dnsCapture, ipv6, probeAddress, probeAddressIpv6, tproxyRelease } = this.#options;
     const defaults = { era, dnsCapture, tproxyRelease };
-    const annotated = rulesOfAnnotations(pod.request.annotations ?? {}, defaults);
+    const annotated = rulesOfAnnotations(annotations, defaults);
     const key = JSON.stringify(annotated);
     const known = this.#rules.get(key);
     if (known !== undefined) return known;

@@ -44,7 +44,7 @@ export class RuleClones {
     if (netns === undefined) return false;
     using socket = new NetlinkSocket({ protocol: 'netfilter', netns });
     if (!isPristine(socket, netns)) return false;
-    const clone = await this.#of(rules, options);
+    const clone = await this.#of(rules, options.programs);
     if (clone === undefined) return false;
     try {
       for (const batch of clone.batches) sendNftBatch(socket, batch);
@@ -55,7 +55,12 @@ export class RuleClones {
     }
   }
 
-  #of(rules: RuleSet, { programs }: ApplyOptions): Promise<RuleClone | undefined> {
+  /** Makes ready what the first pod would wait for. */
+  prepare(rules: RuleSet, programs: ApplyOptions['programs']): void {
+    void this.#of(rules, programs);
+  }
+
+  #of(rules: RuleSet, programs: ApplyOptions['programs']): Promise<RuleClone | undefined> {
     const { families, nft } = rules;
     const known = this.#known.get(rules);
     if (known !== undefined) return known;
@@ -69,15 +74,12 @@ export class RuleClones {
     return made;
   }
 
-  async #make(
-    rules: RuleSet,
-    programs: ApplyOptions['programs'],
-  ): Promise<RuleClone | undefined> {
+  async #make(rules: RuleSet, programs: ApplyOptions['programs']): Promise<RuleClone | undefined> {
     const netns = createNetns();
     try {
       const batches: NftBatch[] = [];
       const tap = (batch: Buffer): void => void batches.push(toNftBatch(batch));
-      await this.#apply(rules, { netns, programs, guardrails: false, tap });
+      await this.#apply(rules, { netns, programs, guardrails: false, tap, isFresh: true });
       using socket = new NetlinkSocket({ protocol: 'netfilter', netns });
       const dump = dumpNftRuleset(socket);
       return dump.length > 0 && batches.length > 0 ? { batches, dump } : undefined;

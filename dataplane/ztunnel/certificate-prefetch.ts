@@ -2,6 +2,8 @@ import type { CertificateStore } from '../identity/certificate-store.ts';
 import { formatSpiffe, type Spiffe } from '../identity/spiffe.ts';
 import type { StateStore } from './state/state-store.ts';
 
+const PAUSE_MS = 5;
+
 /**
  * Keeps certificates ready for the mesh workloads of this node, so that no first connection waits for
  * one, and forgets those of identities that left it (ztunnel `src/cert_fetcher.rs`).
@@ -12,6 +14,9 @@ export class CertificatePrefetch implements Disposable {
   readonly #node: string | undefined;
   readonly #watch: Disposable;
   #wanted = new Map<string, Spiffe>();
+  /** Those of the wanted that nobody has fetched yet. */
+  readonly #queue = new Map<string, Spiffe>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(certificates: CertificateStore, store: StateStore, node: string | undefined) {
     this.#certificates = certificates;
@@ -22,6 +27,8 @@ export class CertificatePrefetch implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#queue.clear();
+    clearTimeout(this.#timer);
     this.#watch[Symbol.dispose]();
   }
 
@@ -35,12 +42,29 @@ export class CertificatePrefetch implements Disposable {
       wanted.set(formatSpiffe(identity), identity);
     }
     for (const [key, identity] of wanted) {
-      // A failure is kept by the store, retried there, and told to whoever asks.
-      if (!this.#wanted.has(key)) this.#certificates.get(identity).catch(() => undefined);
+      if (!this.#wanted.has(key)) this.#queue.set(key, identity);
     }
     for (const [key, identity] of this.#wanted) {
-      if (!wanted.has(key)) this.#certificates.forget(identity);
+      if (!wanted.has(key)) {
+        this.#queue.delete(key);
+        this.#certificates.forget(identity);
+      }
     }
     this.#wanted = wanted;
+    this.#timer ??= setTimeout(() => this.#fetchNext(), 0).unref();
+  }
+
+  /** One after another, so that pods that come and requests that wait go before them. */
+  #fetchNext(): void {
+    this.#timer = undefined;
+    const [next] = this.#queue;
+    if (next === undefined) return;
+    const [key, identity] = next;
+    this.#queue.delete(key);
+    // A failure is kept by the store, retried there, and told to whoever asks.
+    const fetched = this.#certificates.get(identity).catch(() => undefined);
+    void fetched.then(() => {
+      this.#timer ??= setTimeout(() => this.#fetchNext(), PAUSE_MS).unref();
+    });
   }
 }

@@ -6,7 +6,6 @@ import { workloadUid } from '../plan/static-config.ts';
 import { agentSpec } from './agent-process.ts';
 import { fdOf, type NetnsTable } from './build.ts';
 import type { Child, ChildSpec, ChildTable } from './child-table.ts';
-import { eachLimited } from './each-limited.ts';
 import { LabError } from './errors.ts';
 import type { EnrolResult, ProgramCommand } from './lab.ts';
 import { prepareMeshFiles, writeStaticConfig, type MeshFiles } from './mesh-files.ts';
@@ -23,8 +22,6 @@ import {
 
 const START_TIMEOUT_MS = 15_000;
 const LOAD_TIMEOUT_MS = 5_000;
-/** Of one node; a kubelet starts pods side by side too. */
-const ENROLMENTS_AT_ONCE = 16;
 /** Of /64, in base64 as Go writes bytes. */
 const IPV6_MASK = Buffer.alloc(16).fill(0xff, 0, 8).toString('base64');
 
@@ -91,12 +88,10 @@ export class Mesh {
    */
   async enrolAtStart(node: NodePlan): Promise<void> {
     if (this.#isNodeLevel) await this.#tellReady(node);
-    await this.#agentReady(node);
-    const agent = agentClient(nodeSockets(node.name).plugin, { keepAlive: true });
+    const agent = await this.#agentReady(node);
     const pods = this.#options.plan.pods.filter((pod) => pod.node === node.name);
     await agent.announceAll(pods.map((pod) => recordOf(this.#asItIs(pod), pod.enrolled)));
-    const enrolled = pods.filter((pod) => pod.enrolled);
-    await eachLimited(enrolled, ENROLMENTS_AT_ONCE, (pod) => agent.cmdAdd(cmdAddOf(pod)));
+    await agent.cmdAddAll(pods.filter((pod) => pod.enrolled).map(cmdAddOf));
     await this.#ztunnelReady(node);
   }
 
