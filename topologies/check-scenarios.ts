@@ -1,6 +1,7 @@
 import type { TopologyFault } from './errors.ts';
 import { GUEST_ANNOTATION } from './expand.ts';
 import { notOfLab } from './check-addresses.ts';
+import { FAULT_PLACES } from './fault-names.ts';
 import { familyOf, type IpFamily } from './ip.ts';
 import { parseLegNotation } from './leg-notation.ts';
 import { nearest } from './nearest.ts';
@@ -83,6 +84,12 @@ function checkScenario(
     for (const key of ['enrol', 'leave'] as const) {
       const pod = step[key];
       if (pod !== undefined) check(['before', index, key], podProblem(pod, world));
+    }
+    for (const key of ['break', 'mend'] as const) {
+      const { fault, at: place } = step[key] ?? {};
+      if (fault === undefined || place === undefined) continue;
+      const problem = FAULT_PLACES[fault] === 'pod' ? podProblem : nodeProblem;
+      check(['before', index, key, 'at'], problem(place, world));
     }
     if (step.label) check(['before', index, 'label', 'pod'], podProblem(step.label.pod, world));
   }

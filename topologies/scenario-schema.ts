@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import { ERA_NAMES } from './era.ts';
+import { CAUSE_NAMES, FAULT_NAMES } from './fault-names.ts';
 import { IP_FAMILIES } from './ip.ts';
 import { LEG_PATTERN } from './leg-notation.ts';
+
+const faultSchema = z.strictObject({
+  fault: z.enum(FAULT_NAMES),
+  at: z.string().describe('Pod or node, as the fault needs'),
+});
 
 const stepSchema = z
   .strictObject({
@@ -20,10 +26,12 @@ const stepSchema = z
       .strictObject({ pod: z.string(), labels: z.record(z.string(), z.string().nullable()) })
       .optional()
       .describe('Labels of a pod; null takes one away'),
+    break: faultSchema.optional().describe('A fault of the field, made in the running lab'),
+    mend: faultSchema.optional().describe('The same, taken back'),
   })
   .refine(
     (step) => Object.keys(step).length === 1,
-    'Want exactly one of "enrol", "leave", "apply", "delete" and "label"',
+    'Want exactly one of "enrol", "leave", "apply", "delete", "label", "break" and "mend"',
   );
 
 const nodePair = z.tuple([z.string(), z.string()]);
@@ -44,6 +52,10 @@ const expectSchema = z.strictObject({
   legs: z.array(z.string().regex(LEG_PATTERN, LEG_ERROR)).optional(),
   hops: z.int().min(0).optional(),
   passes: z.int().min(0).optional(),
+  findings: z
+    .array(z.strictObject({ cause: z.enum(CAUSE_NAMES), at: z.string() }))
+    .optional()
+    .describe('What `diagnose` finds after the request, all of it; [] for nothing'),
   quiet: z.array(z.string().regex(/^[^/\s]+\/[^/\s]+$/, QUIET_ERROR)).optional(),
 });
 

@@ -59,6 +59,8 @@ export function toStep(step: StepInput, { policies }: ReadSteps): ScenarioStep {
     const [namespace = '', name = ''] = step.delete.split('/');
     return { kind: 'delete', namespace, name };
   }
+  if (step.break !== undefined) return { kind: 'break', ...step.break };
+  if (step.mend !== undefined) return { kind: 'mend', ...step.mend };
   if (step.label !== undefined) return { kind: 'label', ...step.label };
   return { kind: 'leave', pod: step.leave ?? '' };
 }

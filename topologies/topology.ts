@@ -1,5 +1,6 @@
 import type { CniName, NetworkPolicyFlavour } from './cni.ts';
 import type { EraName, IptablesName, ReleaseName } from './era.ts';
+import type { CauseName, FaultName } from './fault-names.ts';
 import type { IpFamily } from './ip.ts';
 import type { NetworkPolicy } from './network-policy.ts';
 import type { KubernetesObject } from './objects.ts';
@@ -71,6 +72,7 @@ export type ScenarioStep =
   | { readonly kind: 'enrol'; readonly pod: string }
   | { readonly kind: 'leave'; readonly pod: string }
   | { readonly kind: 'apply'; readonly policies: readonly NetworkPolicy[] }
+  | { readonly kind: 'break' | 'mend'; readonly fault: FaultName; readonly at: string }
   | { readonly kind: 'delete'; readonly namespace: string; readonly name: string }
   | {
       readonly kind: 'label';
@@ -124,4 +126,6 @@ export interface Expectations {
   readonly passes?: number;
   /** Interfaces (`netns/ifname`) on which no packet of this request may appear. */
   readonly quiet?: readonly string[];
+  /** What the diagnosis finds after the request, all of it; empty for a lab in which all is well. */
+  readonly findings?: readonly { readonly cause: CauseName; readonly at: string }[];
 }

@@ -76,7 +76,12 @@ async function proveScenarios(
 ): Promise<number> {
   const { snapLength } = plan.capture;
   const observation = await observe(lab, { directory, snapLength, signal }, () =>
-    runScenarios(lab, plan.scenarios, {}, signal),
+    runScenarios(
+      lab,
+      plan.scenarios,
+      { onSkipped: ({ name }, reason) => output.note(`Not made: ${name}: ${reason}`) },
+      signal,
+    ),
   );
   if (plan.scenarios.length === 0) {
     output.note(

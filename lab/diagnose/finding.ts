@@ -1,11 +1,8 @@
-import type { FaultName } from '../../topologies/fault-names.ts';
-
-/** Causes that have a name: those of `break`, and what else may be seen. */
-export type Cause = FaultName | 'agent-gone' | 'other-than-planned' | 'rules-left-over';
+import type { CauseName } from '../../topologies/fault-names.ts';
 
 /** One thing that is wrong, how it is known, and what mends it. */
 export interface Finding {
-  readonly cause: Cause;
+  readonly cause: CauseName;
   /** Pod (`demo/sleep`) or node. */
   readonly at: string;
   /** What is wrong, in one sentence. */

@@ -1,5 +1,6 @@
 import type { PlacedRule } from '../../dataplane/redirect/diff.ts';
 import { ipArguments } from '../../dataplane/redirect/routing.ts';
+import type { RulesReading } from '../run/read-rules.ts';
 import type { Evidence, Listener, NodeEvidence, PodEvidence } from './evidence.ts';
 
 /** Ports that a ztunnel listens on in each pod that it serves. */
@@ -20,9 +21,9 @@ export function nameOf({ pod }: PodEvidence): string {
   return `${pod.namespace}/${pod.name}`;
 }
 
-/** Pods that the mesh should serve. */
-export function wishedPods({ pods }: Evidence): readonly PodEvidence[] {
-  return pods.filter(({ isWished }) => isWished);
+/** Pods in whose own namespaces the mesh should be: none in era geneve, whose redirect is on the nodes. */
+export function wishedPods({ plan, pods }: Evidence): readonly PodEvidence[] {
+  return plan.era === 'geneve' ? [] : pods.filter(({ isWished }) => isWished);
 }
 
 /** The node that a pod is on. @throws when the evidence lacks it */
@@ -34,9 +35,14 @@ export function nodeOf({ nodes }: Evidence, { pod }: PodEvidence): NodeEvidence 
 
 /** Rules of both families, and the routing that belongs to them. */
 export function rulesStateOf(pod: PodEvidence): RulesState {
-  const { rules } = pod;
   // Without IPv6 there are no routes of it: another cause, told by itself.
-  const ipv6 = isIpv6Off(pod) ? undefined : rules.ipv6;
+  const { ipv6, ...rules } = pod.rules;
+  return stateOf(isIpv6Off(pod) ? rules : { ...rules, ...(ipv6 && { ipv6 }) });
+}
+
+/** The same of any place. */
+export function stateOf(rules: RulesReading): RulesState {
+  const { ipv6 } = rules;
   const drifts = [rules.drift, ipv6?.drift].flatMap((drift) => drift ?? []);
   const routing = [...rules.missingRouting, ...(ipv6?.missingRouting ?? [])];
   const missing = [

@@ -27,4 +27,6 @@ export interface RequestResult {
   /** Client address (`ip` or `ip:port`) the app reported to have seen. */
   readonly sourceSeenByApp?: string;
   readonly error?: string;
+  /** What was wrong in the lab right after it, where the scenario asks: cause and place. */
+  readonly findings?: readonly { readonly cause: string; readonly at: string }[];
 }

@@ -100,6 +100,11 @@ function changeOf({ name: fault, title, seen }: AnyFault, at: string): FaultChan
   return { fault, at, title, seen };
 }
 
+/** Why a lab cannot have a fault; nothing when it can. @throws FaultError LAB_UNKNOWN_FAULT */
+export function refusalOf(name: string, plan: Plan): string | undefined {
+  return findFault(name).refusal(plan);
+}
+
 function requirePossible(fault: AnyFault, plan: Plan): void {
   const reason = fault.refusal(plan);
   if (reason === undefined) return;

@@ -23,7 +23,7 @@ export const duplicatedRules: PodFault = {
   async apply({ lab, at: { pod } }, saved) {
     const { nft } = saved;
     // Of chains that are there, loading a listing appends the rules.
-    if (Array.isArray(nft)) await inPlace(lab, pod.netns, ['nft', '-f', '-'], nft.join(''));
+    if (Array.isArray(nft)) await inPlace(lab, pod.netns, ['nft', '-f', '-'], nft.join('\n'));
     else await appendAgain(lab, pod.netns, saved as unknown as SavedTables);
   },
   async mend({ lab, at: { pod } }, saved) {
@@ -33,7 +33,7 @@ export const duplicatedRules: PodFault = {
       return;
     }
     const flush = (text: string): string => `flush ${/^table \S+ \S+/.exec(text)?.[0] ?? ''}\n`;
-    const texts = (nft as readonly string[]).map((text) => flush(text) + text);
+    const texts = (nft as readonly string[]).map((text) => `${flush(text)}${text}\n`);
     await inPlace(lab, pod.netns, ['nft', '-f', '-'], texts.join(''));
   },
 };

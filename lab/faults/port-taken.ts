@@ -4,6 +4,7 @@ import { LabError } from '../world/errors.ts';
 import type { Lab } from '../world/lab.ts';
 import { enrolledPod, needsRulesInPods } from './in-pod.ts';
 import type { PodFault } from './fault.ts';
+import { deleteEmptyTables } from './tables.ts';
 
 const PORT = 15008;
 const PATIENCE_MS = 5_000;
@@ -25,6 +26,7 @@ export const portTaken: PodFault = {
   prepare: async () => ({}),
   async apply({ lab, at: { pod } }) {
     await lab.leave(pod.netns);
+    await deleteEmptyTables(lab, pod.netns);
     await startListener(lab, pod.netns);
     try {
       await lab.enrol(pod.netns);

@@ -9,7 +9,7 @@ import type { Lab } from '../world/lab.ts';
 import { agentOf } from './agent-of.ts';
 import { enrolledPod, needsRulesInPods } from './in-pod.ts';
 import type { PodFault } from './fault.ts';
-import { familyPrograms } from './tables.ts';
+import { deleteEmptyTables, familyPrograms } from './tables.ts';
 
 const TIMEOUT_MS = 15_000;
 
@@ -51,17 +51,4 @@ async function deleteTables(lab: Lab, netns: string): Promise<void> {
   const ours = listed.split('\n').filter((line) => line.includes(` ${NFT_TABLE_PREFIX}`));
   const text = ours.map((line) => `delete ${line}\n`).join('');
   await inPlace(lab, netns, ['nft', '-f', '-'], text);
-}
-
-/** What iptables leaves of its tables, so that the agent makes them as it did at first. */
-async function deleteEmptyTables(lab: Lab, netns: string): Promise<void> {
-  const listed = await inPlace(lab, netns, ['nft', 'list', 'tables']).catch(() => '');
-  for (const line of listed
-    .split('\n')
-    .filter((one) => /^table ip6? (nat|mangle|raw)$/.test(one))) {
-    const table = line.split(' ') as [string, string, string];
-    const text = await inPlace(lab, netns, ['nft', 'list', ...table]);
-    const hasMore = /counter|chain (?!PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING)/.test(text);
-    if (!hasMore) await inPlace(lab, netns, ['nft', 'delete', ...table]);
-  }
 }

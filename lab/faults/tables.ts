@@ -71,3 +71,16 @@ function tableOf(text: string, table: string): string {
   if (from < 0) return '';
   return `${lines.slice(from, lines.indexOf('COMMIT', from) + 1).join('\n')}\n`;
 }
+
+/** What iptables leaves of its tables, so that the agent makes them as it did at first. */
+export async function deleteEmptyTables(lab: Lab, netns: string): Promise<void> {
+  const listed = await inPlace(lab, netns, ['nft', 'list', 'tables']).catch(() => '');
+  for (const line of listed
+    .split('\n')
+    .filter((one) => /^table ip6? (nat|mangle|raw)$/.test(one))) {
+    const table = line.split(' ') as [string, string, string];
+    const text = await inPlace(lab, netns, ['nft', 'list', ...table]);
+    const hasMore = /counter|chain (?!PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING)/.test(text);
+    if (!hasMore) await inPlace(lab, netns, ['nft', 'delete', ...table]);
+  }
+}

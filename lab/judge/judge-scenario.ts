@@ -2,6 +2,7 @@ import type { Expectations, Scenario } from '../../topologies/topology.ts';
 import type { Path, RunFacts } from '../facts/facts.ts';
 import { checkOutcome, checkSource, checkStatus } from './check-client.ts';
 import { checkEncryptedBetween, checkPlainBetween } from './check-encryption.ts';
+import { checkFindings } from './check-findings.ts';
 import { checkHops, checkLegs, checkPasses, checkQuiet } from './check-path.ts';
 import { checkIdentities, checkSecurity } from './check-security.ts';
 import { couldNotRun } from './evidence.ts';
@@ -60,6 +61,7 @@ const CHECKS: readonly ExpectationCheck[] = [
   entry('hops', checkHops),
   entry('passes', checkPasses),
   entry('quiet', checkQuiet),
+  entry('findings', checkFindings),
 ];
 
 function entry<K extends keyof Expectations>(

@@ -2,7 +2,16 @@ import type { Scenario } from '../../topologies/topology.ts';
 import type { Leg, Path, RunFacts, Sighting } from '../facts/facts.ts';
 import { isCleartext, lackOfDecryption } from './check-encryption.ts';
 import { checkIdentities, checkSecurity } from './check-security.ts';
-import { couldNotRun, decide, framesOf, holds, lackOfPackets, lackOfPath, refuted, shortRef } from './evidence.ts';
+import {
+  couldNotRun,
+  decide,
+  framesOf,
+  holds,
+  lackOfPackets,
+  lackOfPath,
+  refuted,
+  shortRef,
+} from './evidence.ts';
 import { pathsOf } from './judge-scenario.ts';
 import type { Check, ScenarioVerdict } from './verdict.ts';
 import { worstOutcome } from './verdict.ts';

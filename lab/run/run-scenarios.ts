@@ -1,5 +1,8 @@
 import type { Scenario, ScenarioStep } from '../../topologies/topology.ts';
+import { diagnose } from '../diagnose/diagnose.ts';
+import { readEvidence } from '../diagnose/read-evidence.ts';
 import type { RequestResult } from '../facts/request.ts';
+import { breakLab, mendLab, refusalOf } from '../faults/break-lab.ts';
 import type { Lab, RequestReport } from '../world/lab.ts';
 
 /** What is told while scenarios run, and how long their clients wait. */
@@ -7,6 +10,8 @@ export interface ScenarioEvents {
   /** Of each request; as the clients have it when absent. */
   readonly timeoutMs?: number;
   readonly onScenario?: (scenario: Scenario, index: number) => void;
+  /** Its request is not made: the lab cannot have a fault that it asks for. */
+  readonly onSkipped?: (scenario: Scenario, reason: string) => void;
   readonly onRequest?: (scenario: Scenario, report: RequestReport) => void;
 }
 
@@ -24,16 +29,36 @@ export async function runScenarios(
   for (const [index, scenario] of scenarios.entries()) {
     signal?.throwIfAborted();
     events.onScenario?.(scenario, index);
-    for (const step of scenario.before) await takeStep(lab, step);
+    const reason = impossibleIn(lab, scenario);
+    for (const step of scenario.before) {
+      if (!isRefused(lab, step)) await takeStep(lab, step);
+    }
+    if (reason !== undefined) {
+      events.onSkipped?.(scenario, reason);
+      continue;
+    }
     for (let made = 0; made < scenario.request.count; made++) {
       const { timeoutMs } = events;
       const options = { name: scenario.name, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
       const report = await lab.request(scenario.request, options);
       events.onRequest?.(scenario, report);
-      results.push(withoutBody(report));
+      const findings = scenario.expect.findings && (await findingsOf(lab));
+      results.push({ ...withoutBody(report), ...(findings && { findings }) });
     }
   }
   return results;
+}
+
+/** Why a scenario has nothing to ask in this lab. */
+function impossibleIn(lab: Lab, { before }: Scenario): string | undefined {
+  const broken = before.find((step) => step.kind === 'break' && isRefused(lab, step));
+  if (broken?.kind !== 'break') return undefined;
+  return `no fault "${broken.fault}" in era "${lab.plan.era}": ${refusalOf(broken.fault, lab.plan)}`;
+}
+
+function isRefused(lab: Lab, step: ScenarioStep): boolean {
+  if (step.kind !== 'break' && step.kind !== 'mend') return false;
+  return refusalOf(step.fault, lab.plan) !== undefined;
 }
 
 async function takeStep(lab: Lab, step: ScenarioStep): Promise<void> {
@@ -44,6 +69,12 @@ async function takeStep(lab: Lab, step: ScenarioStep): Promise<void> {
     case 'leave':
       await lab.leave(step.pod);
       return;
+    case 'break':
+      await breakLab(lab, step.fault, step.at);
+      return;
+    case 'mend':
+      await mendLab(lab, step.fault, step.at);
+      return;
     case 'apply':
       for (const policy of step.policies) await lab.changePolicies({ kind: 'apply', policy });
       return;
@@ -52,6 +83,11 @@ async function takeStep(lab: Lab, step: ScenarioStep): Promise<void> {
       await lab.changePolicies(step);
       return;
   }
+}
+
+/** What is wrong now, by the diagnosis, which is not told of any step. */
+async function findingsOf(lab: Lab): Promise<RequestResult['findings']> {
+  return diagnose(await readEvidence(lab)).map(({ cause, at }) => ({ cause, at }));
 }
 
 function withoutBody(report: RequestReport): RequestResult {

@@ -1,15 +1,11 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { diagnose } from '../../lab/diagnose/diagnose.ts';
-import { readEvidence } from '../../lab/diagnose/read-evidence.ts';
 import { breakLab, brokenIn, mendAll, mendLab } from '../../lab/faults/break-lab.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
 import { createLab } from '../../lab/world/client.ts';
 import type { Lab } from '../../lab/world/lab.ts';
-import type { FaultName } from '../../topologies/fault-names.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { changesBetween, kernelState } from './support/kernel-state.ts';
-import { addressOf, execIn } from './support/lab.ts';
+import { FAULT_CASES, tryFaults } from './support/faults.ts';
 
 if (process.getuid?.() !== 0) {
   t.plan(0, 'skipped: it makes network namespaces, which needs root');
@@ -18,156 +14,12 @@ if (process.getuid?.() !== 0) {
 
 t.setTimeout(300_000);
 
-const TOPOLOGY = join(import.meta.dirname, '..', '..', 'topologies', 'faults.yaml');
-
-interface Case {
-  readonly fault: FaultName;
-  readonly where: string;
-  /** Where it is found, when that is not where it was made. */
-  readonly foundAt?: string;
-  /** What a person sees. */
-  readonly symptom: (t: Test, lab: Lab) => Promise<void>;
-  /** What the evidence has to hold. */
-  readonly evidence: RegExp;
-}
-
-const PLAIN: Case['symptom'] = async (t, lab) => {
-  t.equal(await curl(lab, 'client', 'http://far.demo:8000/get'), '200', 'answered all the same');
-  const refused = await curl(lab, 'client', 'http://strict.demo:8000/get');
-  t.match(refused, /curl (52|56)/, 'who wants mTLS refuses it');
-};
-
-const CASES: readonly Case[] = [
-  {
-    fault: 'rules-missing',
-    where: 'demo/client',
-    symptom: PLAIN,
-    evidence: /missing +nat OUTPUT: -j ISTIO_OUTPUT/,
-  },
-  {
-    fault: 'rules-not-applied',
-    where: 'demo/client',
-    symptom: PLAIN,
-    evidence: /ss .*:15001.*pid=/s,
-  },
-  {
-    fault: 'ztunnel-not-told',
-    where: 'demo/client',
-    symptom: async (t, lab) => {
-      t.equal(await curl(lab, 'client', podUrl(lab, 'far')), 'curl 7', 'refused');
-      t.equal(await curl(lab, 'client', 'http://far.demo:8000/get'), 'curl 6', 'no names');
-    },
-    evidence: /none is the pod's net:\[\d+\]/,
-  },
-  {
-    fault: 'wrong-netns',
-    where: 'demo/client',
-    symptom: async (t, lab) => {
-      t.equal(await curl(lab, 'client', podUrl(lab, 'far')), 'curl 7', 'refused');
-      const stranger = await curl(lab, 'bystander', podUrl(lab, 'strict'));
-      t.equal(stranger, '200', 'a pod outside the mesh has an identity now');
-    },
-    evidence: /it holds net:\[\d+\], which is legacy\/bystander's/,
-  },
-  {
-    fault: 'foreign-rule',
-    where: 'demo/client',
-    symptom: PLAIN,
-    evidence: /nat OUTPUT 1: .*allow all outgoing TCP.*taken by [1-9]\d* packets/,
-  },
-  {
-    fault: 'duplicated-rules',
-    where: 'demo/client',
-    symptom: async (t, lab) => {
-      t.equal(await curl(lab, 'client', 'http://strict.demo:8000/get'), '200', 'no harm so far');
-    },
-    evidence: /too many +\w+ \w+: /,
-  },
-  {
-    fault: 'policy-without-15008',
-    where: 'demo/far',
-    symptom: async (t, lab) => {
-      t.equal(await curl(lab, 'client', podUrl(lab, 'far')), 'curl 28', 'the mesh waits');
-      t.equal(await curl(lab, 'bystander', podUrl(lab, 'far')), '200', 'others get in');
-    },
-    evidence: /:15008 with mark 0x539: no answer.*:8080: answered.*rule .*[1-9]\d* packets/s,
-  },
-  {
-    fault: 'port-taken',
-    where: 'demo/near',
-    symptom: async (t, lab) => {
-      t.equal(await curl(lab, 'near', podUrl(lab, 'far')), 'curl 7', 'refused');
-      t.equal(await curl(lab, 'bystander', podUrl(lab, 'near')), 'curl 7', 'and from others');
-    },
-    evidence: /"legacy-app",pid=.*Pending.*in use/s,
-  },
-  {
-    fault: 'ztunnel-gone',
-    where: 'node1',
-    symptom: async (t, lab) => {
-      t.equal(await curl(lab, 'client', podUrl(lab, 'far')), 'curl 7', 'refused');
-      t.equal(await curl(lab, 'bystander', podUrl(lab, 'far')), '200', 'others notice nothing');
-    },
-    evidence: /ended: SIGKILL.*nobody listens/s,
-  },
-  {
-    fault: 'agent-hung',
-    where: 'node2',
-    symptom: async (t, lab) => {
-      t.equal(await curl(lab, 'client', podUrl(lab, 'strict')), '200', 'what runs goes on');
-    },
-    evidence: /no answer in \d+ ms.*state T \(stopped\)/s,
-  },
-  {
-    fault: 'mtu-too-small',
-    where: 'node2',
-    foundAt: 'node1–node2',
-    symptom: async (t, lab) => {
-      t.equal(await curl(lab, 'bystander', podUrl(lab, 'plain')), '200', 'small ones pass');
-      const large = podUrl(lab, 'plain', '/bytes/100000');
-      t.equal(await curl(lab, 'bystander', large), 'curl 28', 'large ones hang');
-    },
-    evidence: /ping of 1500 bytes .*lost, no ICMP.*ping of 140\d bytes: answered; of 140\d: lost/s,
-  },
-  {
-    fault: 'ipv6-off',
-    where: 'demo/client',
-    symptom: async (t, lab) => {
-      const url = 'http://far.demo:8000/get';
-      t.equal(await curl(lab, 'client', url, '-6'), 'curl 7', 'not by IPv6');
-      t.equal(await curl(lab, 'client', url, '-4'), '200', 'by IPv4');
-    },
-    evidence: /net\.ipv6\.conf\.all\.disable_ipv6 = 1.*address fd00/s,
-  },
-];
+const TOPOLOGIES = join(import.meta.dirname, '..', '..', 'topologies', 'faults');
 
 t.test('break, diagnose and mend every fault in one lab', async (t) => {
-  const plan = planLab(loadTopology(TOPOLOGY), { lab: `t${process.pid}-faults` });
-  await using lab = await createLab(plan);
-  t.equal(await curl(lab, 'client', 'http://far.demo:8000/get'), '200', 'control: a request');
-  t.equal(await curl(lab, 'client', 'http://strict.demo:8000/get'), '200', 'control: with mTLS');
-  t.same(await findings(lab), [], 'nothing is found in a healthy lab');
-  const healthy = await kernelState(lab);
-  for (const each of CASES.filter(({ fault }) =>
-    (process.env['FAULTS'] ?? fault).includes(fault),
-  )) {
-    await t.test(`${each.fault} at ${each.where}`, async (t) => {
-      const made = await breakLab(lab, each.fault, each.where);
-      t.match(made, { fault: each.fault, at: each.where });
-      await each.symptom(t, lab);
-      const found = diagnose(await readEvidence(lab));
-      t.same(
-        found.map(({ cause, at }) => ({ cause, at })),
-        [{ cause: each.fault, at: each.foundAt ?? each.where }],
-        'exactly this is found',
-      );
-      t.match(found[0]?.evidence.join('\n'), each.evidence, 'with what was read');
-      await mendLab(lab, each.fault);
-      t.same(await findings(lab), [], 'nothing is found when it is mended');
-      t.same(changesBetween(healthy, await kernelState(lab)), [], 'the kernel has what it had');
-      t.equal(await curl(lab, 'client', 'http://strict.demo:8000/get'), '200', 'requests work');
-    });
-  }
+  const topology = loadTopology(join(TOPOLOGIES, 'in-pod.yaml'));
+  await using lab = await createLab(planLab(topology, { lab: `t${process.pid}-faults` }));
+  await tryFaults(t, lab, FAULT_CASES);
   await t.test('break and mend refuse what makes no sense', (t) => refuse(t, lab));
 });
 
@@ -196,31 +48,4 @@ async function refuse(t: Test, lab: Lab): Promise<void> {
   await t.rejects(which, code('LAB_BAD_FAULT_PLACE', /demo\/client, demo\/far/));
   await mendAll(lab);
   t.same(await brokenIn(lab), []);
-}
-
-async function findings(lab: Lab): Promise<readonly unknown[]> {
-  return diagnose(await readEvidence(lab));
-}
-
-function podUrl(lab: Lab, pod: string, path = '/get'): string {
-  return `http://${addressOf(lab, pod)}:8080${path}`;
-}
-
-/** The status, or curl's exit code. */
-async function curl(lab: Lab, from: string, url: string, ...more: string[]): Promise<string> {
-  const argv = [
-    'curl',
-    '-sS',
-    '-g',
-    '-o',
-    '/dev/null',
-    '-w',
-    '%{http_code}',
-    '--max-time',
-    '2',
-    ...more,
-    url,
-  ];
-  const done = await execIn(lab, from, argv);
-  return done.exitCode === 0 ? done.stdout : `curl ${done.exitCode}`;
 }

@@ -253,7 +253,9 @@ const FAULTS: readonly (readonly [string, string, readonly string[]])[] = [
   [
     'step that is none',
     withLines(`${SCENARIO} before: [{}], expect: {} }]`),
-    ['t.yaml:13:92: Want exactly one of "enrol", "leave", "apply", "delete" and "label"'],
+    [
+      't.yaml:13:92: Want exactly one of "enrol", "leave", "apply", "delete", "label", "break" and "mend"',
+    ],
   ],
   [
     'leg that is none',

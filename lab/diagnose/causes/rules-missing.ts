@@ -4,14 +4,36 @@ import {
   nameOf,
   nodeOf,
   rulesStateOf,
+  stateOf,
   someOf,
   wishedPods,
   ztunnelListeners,
   type RulesState,
 } from '../pod-facts.ts';
 
-/** Enrolled pods that ztunnel serves and whose kernel lacks some rules of the redirect, or all. */
+/** Enrolled pods whose kernel lacks some rules of the redirect, or all, and nodes that lack theirs. */
 export function findRulesMissing(evidence: Evidence): readonly Finding[] {
+  return [...inPods(evidence), ...onNodes(evidence)];
+}
+
+function onNodes({ nodes }: Evidence): readonly Finding[] {
+  return nodes.flatMap(({ node, rules }): readonly Finding[] => {
+    const { missing, present } = stateOf(rules);
+    if (present === 'all') return [];
+    return [
+      {
+        cause: 'rules-missing',
+        at: node.name,
+        text: `${missing.length} rules or routes that the era wants on the node are missing`,
+        effect: 'Probes of the node meet ztunnel; in era geneve nothing of the node is redirected.',
+        evidence: someOf(missing.map((line) => `missing   ${line}`)),
+        mend: 'Restart the agent (istio-cni) of the node: it writes them when it starts.',
+      },
+    ];
+  });
+}
+
+function inPods(evidence: Evidence): readonly Finding[] {
   return wishedPods(evidence).flatMap((pod): readonly Finding[] => {
     const state = rulesStateOf(pod);
     return state.present === 'all' ? [] : [findingOf(evidence, pod, state)];
