@@ -101,10 +101,11 @@ async function proveScenarios(
     about: await aboutTunnels(plan, observation.facts),
   });
   output.result(verdict, () => {
+    const shown = { color: output.color, width: output.width };
     const ladders = verdict.scenarios.map((scenario) =>
-      renderLadder(observation.facts, scenario, { color: output.color, width: output.width }),
+      renderLadder(observation.facts, scenario, shown),
     );
-    const summary = renderSummary(verdict, observation.facts, { color: output.color });
+    const summary = renderSummary(verdict, observation.facts, shown);
     return [
       ...ladders,
       summary,

@@ -121,10 +121,10 @@ function renderTunnel(leg: Leg, { tls }: Connection, options: LadderOptions): re
   }
   const identities = `${hbone.clientIdentity ?? 'no identity'} ⇄ ${hbone.serverIdentity ?? 'no identity'}`;
   const cipher = [hbone.version, hbone.cipher, hbone.alpn].filter(Boolean).join(' · ');
-  return [
-    `    ${cipher}${connect.length > 0 ? ` · ${connect[0]!.trim()}` : ''}`,
-    ...indented(identities, options),
-  ];
+  const both = [cipher, ...connect.map((text) => text.trim())].join(' · ');
+  const session =
+    columns(both) + 4 <= options.width ? [`    ${both}`] : [`    ${cipher}`, ...connect];
+  return [...session, ...indented(identities, options)];
 }
 
 interface Cells {
@@ -161,21 +161,38 @@ function renderSightings(
       pad(`ttl ${sighting.ttl}`, 7),
       pad(cells.pass, widths.pass),
       pad(cells.frame, widths.frame),
-      cells.marks,
     ];
-    const left = `    ${rung} ${row.join('  ')}`.trimEnd();
     const since = styled(sinceText(leg, index), 'dim', options);
     const nat = translationsBefore(leg, sightings, index).map((text) => `    │   NAT: ${text}`);
     const isLast = index === sightings.length - 1 && inside.length === 0;
     // From one link to the next the wrapping stays: it is told where it begins or changes.
     const before = index === 0 ? [] : tunnelTexts(sightings[index - 1]!);
     const changed = tunnelTexts(sightings[index]!).filter((text) => !before.includes(text));
+    const bar = isLast ? ' ' : '│';
     const tunnels = changed.flatMap((text) => {
       const [first = '', ...rest] = wrap(text, options.width - 8, '');
-      const bar = isLast ? ' ' : '│';
       return [first, ...rest].map((line) => `    ${bar}   ${line.trim()}`);
     });
-    return [...nat, spread(left, since, options.width), ...tunnels];
+    const left = `    ${rung} ${row.join('  ')}`;
+    return [...nat, ...renderRow(left, `    ${bar}   `, cells.marks, since, options), ...tunnels];
   });
   return [...rows, ...inside];
+}
+
+/** Marks and time behind the row where they fit, else on a line below it. */
+function renderRow(
+  padded: string,
+  below: string,
+  marks: string,
+  since: string,
+  { width }: LadderOptions,
+): readonly string[] {
+  const row = padded.trimEnd();
+  const whole = marks === '' ? row : `${padded}  ${marks}`;
+  const gap = since === '' ? 0 : 2;
+  if (columns(whole) + gap + columns(since) <= width) return [spread(whole, since, width)];
+  if (columns(row) + gap + columns(since) <= width && marks !== '') {
+    return [spread(row, since, width), below + marks];
+  }
+  return [row, spread(below + marks, since, width)];
 }

@@ -69,7 +69,10 @@ function answerOf({ request }: Path): string {
 function renderPath(facts: RunFacts, path: Path, options: LadderOptions): readonly string[] {
   const widths = columnWidths(facts, path);
   const legs = path.legs.flatMap((_, index) => renderLeg(facts, path, index, widths, options));
-  const failure = path.failure === undefined ? [] : [`    the proxy ended it: ${path.failure}`];
+  const failure =
+    path.failure === undefined
+      ? []
+      : wrap(`    the proxy ended it: ${path.failure}`, options.width, '      ');
   const missing = path.missing.flatMap((text) => {
     const [first = '', ...rest] = wrap(`not joined: ${text}`, options.width - 4, '    ');
     return [` ${styled('?', 'yellow', options)}  ${first}`, ...rest];

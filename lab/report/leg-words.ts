@@ -50,8 +50,7 @@ function tunnelText(which: string, tunnel: Tunnelled): string {
   const inside = layers.map(
     ({ kind, vni, source, destination }) => `${kind} VNI ${hex(vni)} ${source} → ${destination}`,
   );
-  const rest =
-    bareFrames === 0 ? '' : `; ${bareFrames} bare${withMarks(bareMarks)}`;
+  const rest = bareFrames === 0 ? '' : `; ${bareFrames} bare${withMarks(bareMarks)}`;
   return (
     `${which}: ${frames} of ${all} frames${syn} inside ${inside.join(' inside ')} ` +
     `#${firstFrame}${withMarks(marks)}${rest}`

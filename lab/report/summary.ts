@@ -1,19 +1,33 @@
 import type { RunFacts } from '../facts/facts.ts';
 import type { RunVerdict, ScenarioVerdict } from '../judge/verdict.ts';
 import { tunnelKindText } from './leg-words.ts';
-import { counted, pad, styled, type TextOptions } from './text.ts';
+import { counted, pad, styled, type TextOptions, wrap } from './text.ts';
+
+export interface SummaryOptions extends TextOptions {
+  /** Columns that a row may take; as many as its name takes unless given. */
+  readonly width?: number;
+}
 
 /** The table of all scenarios of a run, and one line that sums it up. */
-export function renderSummary(verdict: RunVerdict, facts: RunFacts, options: TextOptions): string {
+export function renderSummary(
+  verdict: RunVerdict,
+  facts: RunFacts,
+  options: SummaryOptions,
+): string {
   const rows = verdict.scenarios.map((scenario) => rowOf(scenario, facts));
   const head: Row = ['', 'scenario', 'answer', 'wrapped', 'legs', 'hops', 'passes', 'checks'];
   const widths = head.map((_, at) =>
     Math.max(...[head, ...rows].map((row) => [...(row[at] ?? '')].length)),
   );
-  const lines = rows.map((row, index) => {
-    const [mark = '', name = '', ...cells] = row.map((cell, at) => pad(cell, widths[at] ?? 0));
+  const others = widths.slice(2).reduce((sum, width) => sum + width + 2, 0);
+  const room = Math.max(NARROWEST_NAME, (options.width ?? Infinity) - others - MARK_COLUMNS);
+  widths[1] = Math.min(widths[1] ?? 0, room);
+  const lines = rows.flatMap((row, index) => {
+    const [mark = '', , ...cells] = row.map((cell, at) => pad(cell, widths[at] ?? 0));
+    const [name = '', ...more] = wrap(row[1] ?? '', widths[1] ?? 0, '');
     const style = STYLES[verdict.scenarios[index]?.outcome ?? 'could not run'];
-    return ` ${styled(mark, style, options)} ${name}  ${cells.join('  ')}`.trimEnd();
+    const first = ` ${styled(mark, style, options)} ${pad(name, widths[1] ?? 0)}  ${cells.join('  ')}`;
+    return [first.trimEnd(), ...more.map((line) => `   ${line}`)];
   });
   const header = ` ${head.map((cell, at) => pad(cell, widths[at] ?? 0)).join('  ')}`.trimEnd();
   return [
@@ -23,6 +37,10 @@ export function renderSummary(verdict: RunVerdict, facts: RunFacts, options: Tex
     totals(verdict, facts, options),
   ].join('\n');
 }
+
+/** Blank, mark, blank. */
+const MARK_COLUMNS = 3;
+const NARROWEST_NAME = 24;
 
 type Row = readonly string[];
 
