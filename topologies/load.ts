@@ -85,7 +85,7 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     name: input.name,
     era: input.era ?? DEFAULT_ERA_NAME,
     ...(input.release === undefined ? {} : { release: input.release }),
-    dnsCapture: input.dnsCapture ?? true,
+    ...(input.dnsCapture === undefined ? {} : { dnsCapture: input.dnsCapture }),
     ...(input.iptables === undefined ? {} : { iptables: input.iptables }),
     cni: input.cni ?? DEFAULT_CNI_NAME,
     networkPolicy: input.networkPolicy ?? DEFAULT_NETWORK_POLICY_FLAVOUR,

@@ -122,7 +122,10 @@ export const topologySchema = z
       .enum(IPTABLES_NAMES)
       .optional()
       .describe('Backend of iptables; the one of this machine when absent'),
-    dnsCapture: z.boolean().optional().describe('Whether ztunnel answers DNS; true when absent'),
+    dnsCapture: z
+      .boolean()
+      .optional()
+      .describe('Whether ztunnel answers DNS; when absent, all do but that of era geneve'),
     cni: z
       .enum(CNI_NAMES)
       .optional()

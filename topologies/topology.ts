@@ -16,8 +16,11 @@ export interface Topology {
   readonly era: EraName;
   /** Istio release that era geneve or inpod-tproxy follows; of no use in an era it is not of. */
   readonly release?: ReleaseName;
-  /** Whether ztunnel answers DNS for enrolled pods (the `dnsCapture` of the istio-cni chart). */
-  readonly dnsCapture: boolean;
+  /**
+   * Whether ztunnel answers DNS for enrolled pods (the `dnsCapture` of the istio-cni chart). When
+   * absent as Istio has it: not in era geneve, else yes.
+   */
+  readonly dnsCapture?: boolean;
   /** Backend of iptables on all nodes; whatever the machine uses when absent. */
   readonly iptables?: IptablesName;
   readonly cni: CniName;

@@ -3,6 +3,7 @@ import { type Endpoint, formatEndpoint } from './address.ts';
 import { BindError } from './bind-error.ts';
 import { ConnectionReport } from './connection-report.ts';
 import { ConnectionTracker, type ConnectionView } from './connection-tracker.ts';
+import { DnsProxy } from './dns/server.ts';
 import { acceptTunnel } from './inbound.ts';
 import { serveInboundPassthrough } from './inbound-passthrough.ts';
 import { OWN_PORTS, selfCall } from './outbound-plan.ts';
@@ -35,6 +36,7 @@ export class NodeProxy implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #policies: Disposable;
   readonly #nobody: ProxyContext;
+  readonly #dns: DnsProxy | undefined;
 
   /**
    * Binds all listeners and starts to serve.
@@ -49,6 +51,8 @@ export class NodeProxy implements AsyncDisposable {
       this.#connections.recheck(process.store.current);
       this.#forgetGone();
     });
+    const { dnsProxyEnabled } = process.config;
+    this.#dns = dnsProxyEnabled ? new DnsProxy(process, undefined, this.#sockets) : undefined;
     try {
       this.#listen();
     } catch (error) {
@@ -232,6 +236,7 @@ export class NodeProxy implements AsyncDisposable {
     for (const tunnel of this.#tunnels) tunnel.close();
     for (const { pool } of this.#residents.values()) pool[Symbol.dispose]();
     this.#policies[Symbol.dispose]();
+    this.#dns?.[Symbol.dispose]();
     this.#sockets[Symbol.dispose]();
   }
 }

@@ -60,8 +60,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     topologyFile: topology.file,
     era,
     ...releaseIn(era, topology.release),
-    // Off in era geneve: its ztunnel answers DNS for no pod here.
-    dnsCapture: era !== 'geneve' && (options.dnsCapture ?? topology.dnsCapture),
+    dnsCapture: options.dnsCapture ?? topology.dnsCapture ?? era !== 'geneve',
     ...(iptables === undefined ? {} : { iptables }),
     cni,
     networkPolicy: topology.networkPolicy,

@@ -63,6 +63,8 @@ export function ztunnelSpec(
     DNS_FORWARD_NETNS: plan.era === 'inpod-tproxy' ? 'process' : 'pod',
     ...(plan.era === 'geneve' && {
       INPOD_ENABLED: 'false',
+      // Questions come over the node, by DNAT to the ztunnel pod's own address.
+      ISTIO_META_DNS_PROXY_ADDR: `${address}:15053`,
       POOL_ENABLED: String(plan.release !== '1.18'),
     }),
     SSLKEYLOGFILE: paths.keys,

@@ -7,6 +7,7 @@ import { BindError } from '../bind-error.ts';
 import type { WorkloadIdentity } from '../config.ts';
 import type { ProcessContext } from '../proxy-context.ts';
 import { SocketFactory } from '../socket-factory.ts';
+import type { Workload } from '../state/workload.ts';
 import { answerLocally, refuse, responseTo, udpLimit } from './answer.ts';
 import { ForwardError, type ForwarderOptions, forwardQuery } from './forwarder.ts';
 import type { DnsMatch } from './lookup.ts';
@@ -20,10 +21,13 @@ const LOCAL_WORKLOAD_WAIT_MS = 5000;
 const MAX_FORWARDED = 4096;
 const SCOPE = 'dns';
 
-/** The DNS proxy of one pod: UDP and TCP on its loopback addresses. */
+/**
+ * The DNS proxy of one pod: UDP and TCP on its loopback addresses. Without an identity that of all
+ * pods of a node (1.18 to 1.20): who asks is told by the address.
+ */
 export class DnsProxy implements Disposable {
   readonly #process: ProcessContext;
-  readonly #identity: WorkloadIdentity;
+  readonly #identity: WorkloadIdentity | undefined;
   readonly #sockets: SocketFactory;
   readonly #forwarder: ForwarderOptions;
   readonly #udp: Socket[] = [];
@@ -34,7 +38,11 @@ export class DnsProxy implements Disposable {
   #forwarded = 0;
 
   /** Binds and serves. @throws BindError with nothing left bound */
-  constructor(process: ProcessContext, identity: WorkloadIdentity, sockets: SocketFactory) {
+  constructor(
+    process: ProcessContext,
+    identity: WorkloadIdentity | undefined,
+    sockets: SocketFactory,
+  ) {
     this.#process = process;
     this.#identity = identity;
     this.#sockets = sockets;
@@ -107,7 +115,7 @@ export class DnsProxy implements Disposable {
   async #onDatagram(socket: Socket, bytes: Buffer, from: RemoteInfo): Promise<void> {
     const answer = this.#asking.has(from.port)
       ? this.#refuseLoop(bytes)
-      : await this.#answer(bytes, 'udp');
+      : await this.#answer(bytes, 'udp', from.address);
     if (answer && !this.#abort.signal.aborted) socket.send(answer, from.port, from.address);
   }
 
@@ -120,8 +128,8 @@ export class DnsProxy implements Disposable {
       SCOPE,
       'a forwarded question came back: redirect rules capture our own DNS',
       {
-        'src.workload': this.#identity.name,
-        'src.namespace': this.#identity.namespace,
+        'src.workload': this.#identity?.name,
+        'src.namespace': this.#identity?.namespace,
       },
     );
     try {
@@ -140,7 +148,7 @@ export class DnsProxy implements Disposable {
     };
     const idle = setTimeout(close, TCP_IDLE_MS);
     const reply = async (message: Buffer): Promise<void> => {
-      const answer = await this.#answer(message, 'tcp');
+      const answer = await this.#answer(message, 'tcp', connection.peer.ip);
       if (answer && this.#connections.has(connection)) connection.write(frameMessage(answer));
     };
     connection.receive({
@@ -154,7 +162,11 @@ export class DnsProxy implements Disposable {
   }
 
   /** The response as bytes; undefined when the message is too broken to be answered. */
-  async #answer(bytes: Buffer, protocol: 'udp' | 'tcp'): Promise<Buffer | undefined> {
+  async #answer(
+    bytes: Buffer,
+    protocol: 'udp' | 'tcp',
+    peerIp: string,
+  ): Promise<Buffer | undefined> {
     let query: DnsMessage;
     try {
       query = decodeDns(bytes);
@@ -163,7 +175,7 @@ export class DnsProxy implements Disposable {
     }
     const limit = protocol === 'udp' ? udpLimit(query) : undefined;
     try {
-      return encodeDns(await this.#respond(query), limit);
+      return encodeDns(await this.#respond(query, peerIp), limit);
     } catch (error) {
       // A record that cannot be encoded, out of the state or of a server's answer.
       this.#process.log.warn(SCOPE, 'no answer', { error: String(error) });
@@ -171,14 +183,11 @@ export class DnsProxy implements Disposable {
     }
   }
 
-  async #respond(query: DnsMessage): Promise<DnsMessage> {
+  async #respond(query: DnsMessage, peerIp: string): Promise<DnsMessage> {
     const refusal = refuse(query);
     if (refusal) return refusal;
     const { store, config } = this.#process;
-    const { signal } = this.#abort;
-    const client =
-      store.local(this.#identity) ??
-      (await store.waitForLocal(this.#identity, LOCAL_WORKLOAD_WAIT_MS, signal));
+    const client = await this.#client(peerIp);
     if (!client) return responseTo(query, DNS_RCODE.serverFailure);
     const names = {
       clientNamespace: client.namespace,
@@ -188,8 +197,18 @@ export class DnsProxy implements Disposable {
     const { ipv6Enabled, preferredServiceNamespace: preferredNamespace } = config;
     const lookup = { state: store.current, client, names, ipv6Enabled, preferredNamespace };
     const local = answerLocally(query, lookup, shuffled);
-    this.#logQuery(query, local?.match);
+    this.#logQuery(query, client, local?.match);
     return local ? local.response : this.#forward(query);
+  }
+
+  /** Who asks; waited for while it may still become known. */
+  async #client(peerIp: string): Promise<Workload | undefined> {
+    const { store, config } = this.#process;
+    const identity = this.#identity;
+    if (identity === undefined) return store.current.workloadByIp(config.network, peerIp);
+    const { signal } = this.#abort;
+    const known = store.local(identity);
+    return known ?? (await store.waitForLocal(identity, LOCAL_WORKLOAD_WAIT_MS, signal));
   }
 
   async #forward(query: DnsMessage): Promise<DnsMessage> {
@@ -222,12 +241,12 @@ export class DnsProxy implements Disposable {
     }
   }
 
-  #logQuery(query: DnsMessage, match: DnsMatch | undefined): void {
+  #logQuery(query: DnsMessage, client: Workload, match: DnsMatch | undefined): void {
     const { log } = this.#process;
     if (!log.isEnabled('debug', SCOPE)) return;
     log.debug(SCOPE, match ? 'dns success' : 'dns forwarded', {
-      'src.workload': this.#identity.name,
-      'src.namespace': this.#identity.namespace,
+      'src.workload': client.name,
+      'src.namespace': client.namespace,
       query: query.questions[0]?.type,
       domain: query.questions[0]?.name,
       result: match?.service.hostname,

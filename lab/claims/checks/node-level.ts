@@ -6,6 +6,7 @@ import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
 import { couldNotRun, EvidenceMissing, settle, together } from '../finding.ts';
 import type { ClaimRequestName } from '../requests.ts';
+import { addressOf } from './ask.ts';
 
 const placeOf = ({ netns, interface: name }: Sighting) => `${netns}/${name}`;
 const shown = (mark: number) => `0x${mark.toString(16)}`;
@@ -121,14 +122,52 @@ export function nodeIsFree(world: ClaimWorld): Finding {
 const ASTRAY =
   '; its last ACK, in TIME-WAIT, strays into istioin unmarked: the rule of 1.20 asks for a socket';
 
-/** Datagrams go from pod to pod without meeting a tunnel or a ztunnel. */
-export function udpPassesBy(world: ClaimWorld): Finding {
+/** Datagrams meet no tunnel and no ztunnel, but for questions to the DNS where those are captured. */
+export async function udpPassesBy(world: ClaimWorld): Promise<Finding> {
   const quiet = ['node1/istioout', 'node1/v-ztunnel', 'node2/istioin', 'node2/v-ztunnel'];
   return together(
     legs(world, 'udp', 'client -> far:9001'),
     checkQuiet(world.facts, world.path('udp'), quiet),
     meets(world, 'far', 1, 15001),
+    await dnsMeetsZtunnel(world),
   );
+}
+
+const ASKED = 'far.demo.svc.cluster.local';
+const DIG = ['dig', '+short', '+time=2', '+tries=2', ASKED];
+
+/** With DNS capture, a mesh pod's question is answered at 15053 of ztunnel, that of another is not. */
+function dnsMeetsZtunnel(world: ClaimWorld): Promise<Finding> {
+  return world.beside('dns', { dnsCapture: true }, async (aside) => {
+    const answers: string[] = [];
+    const { interfaces } = await aside.record('dns', async () => {
+      for (const pod of ['client', 'stranger']) {
+        answers.push((await aside.run(pod, DIG)).stdout.trim());
+      }
+    });
+    const at = interfaces.filter(({ netns }) => netns === 'ztunnel-node1.istio-system');
+    const asked = at.flatMap(({ dns, ifname }) =>
+      dns
+        .filter(({ name, server }) => name.startsWith(ASKED) && server.port === 15053)
+        .map(({ client, queryFrame }) => ({ who: client.address, ifname, queryFrame })),
+    );
+    const own = addressOf(aside, 'client');
+    const vip = aside.lab.plan.services.find(({ name }) => name === 'far')?.vip;
+    const isSo = asked.length === 1 && asked[0]?.who === own && answers.every((one) => one === vip);
+    const text = `with DNS capture: ${asked.length} question at 15053 of ztunnel, from ${asked.map(({ who }) => who).join(', ') || 'nobody'}; answers ${answers.join(' and ')}`;
+    return settle(isSo, text, {
+      frames: asked.flatMap(({ ifname, queryFrame }) =>
+        queryFrame === undefined
+          ? []
+          : [
+              {
+                file: aside.fileOf('dns', `ztunnel-node1.istio-system/${ifname}`),
+                frames: [queryFrame],
+              },
+            ],
+      ),
+    });
+  });
 }
 
 /** A pod that calls itself does not leave its namespace. */

@@ -8,5 +8,6 @@ export const redirect07: Claim = {
   source: 'facts, statement 7',
   eras: ['geneve'],
   requests: ['udp', 'far'],
+  changesLab: true,
   check: udpPassesBy,
 };
