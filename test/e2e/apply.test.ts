@@ -68,6 +68,13 @@ t.test('apply and delete change policies and pods of a running lab', async (t) =
     stdout: 'NetworkPolicy demo/web created: isolates demo/web (Ingress)',
   });
   t.equal(await reach(), '000', 'the policy does not name it');
+  const onNode = (await run('rules', 'node1')).stdout;
+  t.match(
+    onNode,
+    /web ingress denied"? {2}\[[1-9]\d* packets/,
+    'the rule that dropped it has counted',
+  );
+  t.match(onNode, 'demo/web is isolated for ingress', 'and says why it is there');
   t.match(await apply(podText('{ app: near, istio.io/dataplane-mode: none }')), { exitCode: 0 });
   t.equal(await reach(), '200', 'labelled as the policy wants it');
   t.match(await apply(podText('{ app: near }', "{ ambient.istio.io/dns-capture: 'false' }")), {
