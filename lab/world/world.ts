@@ -86,8 +86,9 @@ export class World {
 
   async #build(): Promise<void> {
     const { plan } = this;
-    // Namespaces in which programs live come first: those load while the others are made.
-    const isPod = (netns: NetnsPlan): boolean => netns.role === 'pod';
+    // Namespaces in which programs live, or that have rules, come first: those load meanwhile.
+    const isPod = ({ role, restore, restoreIpv6 }: NetnsPlan): boolean =>
+      role === 'pod' && restore === undefined && restoreIpv6 === undefined;
     let ruled = Promise.resolve();
     let loaded = Promise.resolve();
     await this.#step('namespaces', `${plan.netns.length} network namespaces`, async () => {
