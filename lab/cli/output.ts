@@ -1,3 +1,4 @@
+import { relative, resolve } from 'node:path';
 import { styleText } from 'node:util';
 
 /**
@@ -31,6 +32,13 @@ export function createOutput(json: boolean): Output {
 /** Whether the person's terminal and taste allow more than plain text (no-color.org). */
 export function wantsStyle(): boolean {
   return (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+}
+
+/** A path as a person would type it: below the current directory without it, elsewhere whole. */
+export function shortPath(path: string): string {
+  const below = relative(process.cwd(), path);
+  if (below === '') return '.';
+  return below.startsWith('..') ? resolve(path) : below;
 }
 
 /** A word in a colour where colours are seen; the word alone carries the meaning. */

@@ -1,4 +1,4 @@
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CAPTURE_FILES } from '../capture/layout.ts';
 import { exitCodeOf } from '../judge/verdict.ts';
@@ -16,7 +16,7 @@ import { createLab } from '../world/client.ts';
 import type { Lab } from '../world/lab.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { EXIT } from './exit.ts';
-import { type Output } from './output.ts';
+import { type Output, shortPath } from './output.ts';
 import { followBuild } from './progress.ts';
 import { resultsOption, topologyArgument, planFromFile, requireCapabilities } from './world.ts';
 
@@ -109,7 +109,7 @@ async function proveScenarios(
     return [
       ...ladders,
       summary,
-      `Results in ${relative(process.cwd(), directory) || '.'}, to look at: ${relative(process.cwd(), page)}`,
+      `Results in ${shortPath(directory)}, to look at: ${shortPath(page)}`,
     ].join('\n\n');
   });
   return exitCodeOf(verdict.outcome);
