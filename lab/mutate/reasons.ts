@@ -87,6 +87,10 @@ const GENEVE: readonly Reason[] = [
     text: 'Table 100 delivers here what it is given; these packets are for here anyway.',
   },
   {
+    matches: /filter ztunnel-FORWARD .*\| without/,
+    text: 'It accepts what nobody else refuses.',
+  },
+  {
     matches: /ip route \S+ dev v-ztunnel table 102/,
     text: 'The default route of the table is on-link: its gateway needs no way of its own.',
   },

@@ -1,7 +1,7 @@
 import { LabError } from '../world/errors.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Mutation } from './mutation.ts';
-import { differencesOf, type PlaceState, readPlace } from './place-state.ts';
+import { differencesOf, inPlace, type PlaceState, readPlace } from './place-state.ts';
 import { changesOf, type Probe, type ProbeResult } from './probes.ts';
 import { knownReason } from './reasons.ts';
 import { runProbes } from './run-probes.ts';
@@ -117,10 +117,11 @@ async function tryMutation(
   if (breaks.length === 0) return { breaks };
   const broken = options.probes.filter(({ name }) => breaks.some(({ probe }) => probe === name));
   if ((await untilWell(lab, broken, baseline)).length === 0) return { breaks };
-  for (const { name } of lab.plan.nodes) await lab.restart('ztunnel', name);
+  await beginAnew(lab);
   const left = await untilWell(lab, broken, baseline);
   await requireRestored(lab, mutation, options.states);
-  if (left.length === 0) return { breaks, aftermath: 'ztunnel did not recover: started anew' };
+  if (left.length === 0)
+    return { breaks, aftermath: 'it took a new ztunnel, and conntrack emptied, to recover' };
   const names = left.map(({ probe, seen }) => `${probe} (${seen.join('; ')})`).join(', ');
   throw new LabError(
     'LAB_STUCK',
@@ -166,6 +167,15 @@ async function requireRestored(
   if (faults.flat().length === 0) return;
   const where = faults.flat().join(', ');
   throw new LabError('LAB_STUCK', `Cannot restore "${id}": other than before are ${where}`);
+}
+
+/**
+ * Every ztunnel is started anew, and no pod knows of connections that were: a ztunnel that was led
+ * into itself leaves thousands behind, and their ports are taken from new ones.
+ */
+async function beginAnew(lab: Lab): Promise<void> {
+  for (const { name } of lab.plan.nodes) await lab.restart('ztunnel', name);
+  await Promise.all(lab.plan.pods.map(({ netns }) => inPlace(lab, netns, ['conntrack', '-F'])));
 }
 
 /** What is still broken after some patience; empty when everything works again. */

@@ -9,7 +9,10 @@ import { createLab } from '../../../lab/world/client.ts';
 import { loadTopology } from '../../../topologies/load.ts';
 import { ABLATION_PROBES, type Ablation } from './ablations.ts';
 
-const TOPOLOGY = join(import.meta.dirname, '..', '..', '..', 'topologies', 'mutation.yaml');
+/** The world of `mutate`. */
+export const MUTATION_TOPOLOGY = join(
+  ...[import.meta.dirname, '..', '..', '..', 'topologies', 'mutation.yaml'],
+);
 
 /** Tries ablations in a lab of the era, and holds what breaks against what is known. */
 export async function findAblations(
@@ -18,7 +21,7 @@ export async function findAblations(
   ablations: readonly Ablation[],
 ): Promise<void> {
   const lab = `t${process.pid}-mu-${era.slice(-4)}`;
-  await using world = await createLab(planLab(loadTopology(TOPOLOGY), { lab, era }));
+  await using world = await createLab(planLab(loadTopology(MUTATION_TOPOLOGY), { lab, era }));
   const { mutations, states } = await listMutations(world);
   const names: readonly string[] = ABLATION_PROBES;
   const probes = probesOf(world.plan).filter(({ name }) => names.includes(name));
