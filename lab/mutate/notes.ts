@@ -16,7 +16,7 @@ const NOTES: Readonly<Partial<Record<Era, readonly string[]>>> = {
       'ztunnel-OUTPUT), but 1.20 asks with --socket-exists, and the last ACK of a connection that the ' +
       'prober has closed has no socket any more (seen with Linux 6.18). It goes through istioin to ' +
       'ztunnel, which answers RST; where ztunnel does not answer, each FIN that the pod repeats sends ' +
-      'one more. The rules of 1.18 and 1.19 have no such condition.',
+      'one more (nine in 40 s). With the rules of 1.18 and 1.19, which lack the condition, none does.',
     'That answers to such a probe are known by connmark 0x220 does not hold: nothing saves the mark ' +
       'of OUTPUT (ztunnel-POSTROUTING is empty, FORWARD and INPUT are not passed on the way out). They ' +
       'come back as they are addressed to the node itself, which routing settles before any mark.',
