@@ -1,6 +1,6 @@
 import type { Scenario } from '../../topologies/topology.ts';
 import type { RunFacts } from '../facts/facts.ts';
-import { lackOfPath } from '../judge/evidence.ts';
+import { lackOfPackets } from '../judge/evidence.ts';
 import { judgeScenario } from '../judge/judge-scenario.ts';
 import type { Baseline, BaselineBlock } from './baseline.ts';
 import { compareBlocks } from './compare.ts';
@@ -8,6 +8,7 @@ import {
   blocksOf,
   isAlternative,
   isBlockOf,
+  isIncompleteFact,
   nameOfScenario,
   type RunBlock,
   titleOf,
@@ -31,6 +32,8 @@ interface JudgedBlock extends RunBlock {
   readonly refuted: readonly string[];
   /** What is missing to tell the facts at all. */
   readonly lack?: string;
+  /** What is missing to tell all of them; a baseline may know that it never is there. */
+  readonly incomplete?: string;
 }
 
 /** Holds the facts of a run against a baseline, scenario by scenario. */
@@ -43,7 +46,7 @@ export function compareWithRun(
   const wanted = scenarios.filter(({ name }) => name.includes(only));
   const seen = judgeBlocks(facts, wanted);
   const results = [
-    ...seen.map((each) => compareOne(each, known)),
+    ...seen.map((each) => compareOne(each, known, isUpdate)),
     ...vanishedBlocks(known, seen, scenarios, only),
   ];
   return {
@@ -78,26 +81,47 @@ function judgeBlock(run: RunBlock, scenario: Scenario, facts: RunFacts): JudgedB
   const value = names.length > 0 ? `refuted: ${names.join(', ')}` : 'held';
   const fact = { key: 'expectations', value, frames: refuted.flatMap(({ frames }) => frames) };
   const block: BaselineBlock = { ...run.block, facts: [...run.block.facts, fact] };
-  const [needs] = run.paths.flatMap((path) => lackOfPath(facts, path) ?? []);
-  const lack = needs ?? (facts.hasMarks ? undefined : 'a kernel that tells the marks of frames');
-  return { ...run, block, refuted: names, ...(lack !== undefined && { lack }) };
+  const [missing] = run.paths.flatMap((path) => path.missing);
+  return {
+    ...run,
+    block,
+    refuted: names,
+    ...optional('lack', lackOf(facts, run)),
+    ...optional('incomplete', missing && `what joins the legs (${missing})`),
+  };
+}
+
+function lackOf(facts: RunFacts, { paths }: RunBlock): string | undefined {
+  const packets = lackOfPackets(facts);
+  if (packets !== undefined) return packets;
+  if (paths.some(({ legs }) => legs.length === 0)) return 'packets of the request';
+  return facts.hasMarks ? undefined : 'a kernel that tells the marks of frames';
+}
+
+function optional<K extends string>(
+  key: K,
+  value: string | undefined,
+): { readonly [P in K]?: string } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]?: string });
 }
 
 function compareOne(
-  { block, refuted, lack }: JudgedBlock,
+  { block, refuted, lack, incomplete }: JudgedBlock,
   known: Baseline | undefined,
+  isUpdate: boolean,
 ): ScenarioResult {
   const { name } = block;
-  if (lack !== undefined) {
-    return { name, state: 'could not run', changes: [], needs: lack, refuted };
-  }
   const alternatives = (known?.blocks ?? []).filter((each) => isAlternative(each.name, name));
+  const isKnownIncomplete = alternatives.some(({ facts }) => facts.some(isIncompleteFact));
+  const needs = lack ?? (isKnownIncomplete || isUpdate ? undefined : incomplete);
+  const result = { name, refuted, ...optional('incomplete', incomplete) };
+  if (needs !== undefined) return { ...result, state: 'could not run', changes: [], needs };
   const differences = alternatives.map((each) => compareBlocks(each, block));
   const { kind, changes } =
     differences.find((each) => each.kind === 'same') ??
     differences[0] ??
     compareBlocks(undefined, block);
-  return { name, state: kind, changes, refuted };
+  return { ...result, state: kind, changes };
 }
 
 /** Blocks of the baseline that were not seen; of a scenario with replicas one suffices. */

@@ -51,6 +51,13 @@ export function isAlternative(a: string, b: string): boolean {
   return bare(a) === bare(b);
 }
 
+/** Key of the fact that not all could be told. */
+const INCOMPLETE = 'incomplete';
+
+export function isIncompleteFact({ key }: BaselineFact): boolean {
+  return key === INCOMPLETE;
+}
+
 /** Follows the name of a scenario whose requests came to different things. */
 const OTHERWISE = ', otherwise ';
 
@@ -64,7 +71,17 @@ export function blocksOf(facts: RunFacts): readonly RunBlock[] {
     const name = variantName(facts, path);
     groups.set(name, [...(groups.get(name) ?? []), path]);
   }
-  return [...groups].flatMap(([name, paths]) => blocksOfGroup(facts, name, paths));
+  const scenarios = [...new Set(facts.paths.map(({ request }) => request.name))];
+  return [...groups]
+    .sort(([a, [p]], [b, [q]]) => {
+      const order = scenarios.indexOf(nameIn(p)) - scenarios.indexOf(nameIn(q));
+      return order || (a < b ? -1 : 1);
+    })
+    .flatMap(([name, paths]) => blocksOfGroup(facts, name, paths));
+}
+
+function nameIn(path: Path | undefined): string {
+  return path?.request.name ?? '';
 }
 
 function blocksOfGroup(facts: RunFacts, name: string, paths: readonly Path[]): readonly RunBlock[] {
@@ -114,9 +131,7 @@ function describePath(facts: RunFacts, path: Path): readonly BaselineFact[] {
     ...(path.failure === undefined
       ? []
       : [{ key: 'proxy ended it', value: path.failure, frames: framesOf(last.slice(-1)) }]),
-    ...(path.missing.length === 0
-      ? []
-      : [{ key: 'incomplete', value: `${path.missing.length} times a leg could not be joined` }]),
+    ...(path.missing.length === 0 ? [] : [{ key: INCOMPLETE, value: 'a leg could not be joined' }]),
     readable(path),
     { key: 'hops', value: String(path.hops), frames: asked },
     { key: 'passes', value: String(path.passes), frames: asked },

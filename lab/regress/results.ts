@@ -15,6 +15,8 @@ export interface ScenarioResult extends Omit<BlockDifference, 'kind'> {
   readonly state: ScenarioState;
   /** What is missing, for *could not run*. */
   readonly needs?: string;
+  /** What of the evidence is missing though it was compared: the baseline says that it is. */
+  readonly incomplete?: string;
   /** Expectations of the topology that the packets refute; they are facts of the baseline, too. */
   readonly refuted: readonly string[];
 }

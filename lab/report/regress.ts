@@ -38,7 +38,9 @@ function renderCell(cell: CellResult, options: RegressTextOptions): readonly str
           `  there is no baseline ${relative(options.from, cell.baselineFile)}: write it with --update`,
         ]),
     ...reason,
-    ...(cell.hasBaseline ? odd.flatMap((scenario) => renderScenario(scenario, options)) : []),
+    ...odd
+      .filter(({ state }) => cell.hasBaseline || state === 'could not run')
+      .flatMap((scenario) => renderScenario(scenario, options)),
   ];
 }
 
@@ -154,11 +156,15 @@ const STYLES = {
 
 function renderNotes(result: RegressResult, { from }: RegressTextOptions): readonly string[] {
   const { withoutScenarios, stray, isUpdate, cells } = result;
-  const refuting = cells.flatMap(({ topology, era, scenarios }) =>
-    scenarios
-      .filter(({ refuted }) => refuted.length > 0)
-      .map(({ name, refuted }) => `  ${topology}, era ${era}: ${name}: ${refuted.join(', ')}`),
+  const scenarios = cells.flatMap((cell) =>
+    cell.scenarios.map((scenario) => ({ where: `  ${cell.topology}, era ${cell.era}`, scenario })),
   );
+  const refuting = scenarios
+    .filter(({ scenario }) => scenario.refuted.length > 0)
+    .map(({ where, scenario }) => `${where}: ${scenario.name}: ${scenario.refuted.join(', ')}`);
+  const incomplete = scenarios
+    .filter(({ scenario }) => scenario.incomplete !== undefined && scenario.needs === undefined)
+    .map(({ where, scenario }) => `${where}: ${scenario.name}`);
   return [
     ...(withoutScenarios.length === 0
       ? []
@@ -169,10 +175,16 @@ function renderNotes(result: RegressResult, { from }: RegressTextOptions): reado
         ? `Removed ${shown}: no topology and era belongs to it`
         : `✘ ${shown} belongs to no topology and era any more`;
     }),
-    ...(refuting.length === 0
-      ? []
-      : ['Expectations that the packets refute, as the baseline records:', ...refuting]),
+    ...titled('Expectations that the packets refute, as the baseline records:', refuting),
+    ...titled(
+      'Paths of which the evidence tells only a part, as the baseline records:',
+      incomplete,
+    ),
   ];
+}
+
+function titled(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [title, ...lines];
 }
 
 function renderSums({ cells, isUpdate }: RegressResult): string {
