@@ -28,7 +28,7 @@ export function renderRegress(result: RegressResult, options: RegressTextOptions
 function renderCell(cell: CellResult, options: RegressTextOptions): readonly string[] {
   const title = styled(`${cell.topology}, era ${cell.era}`, 'bold', options);
   const where = cell.directory === undefined ? '' : relative(options.from, cell.directory) || '.';
-  const reason = cell.reason === undefined ? [] : wrapText(`  ${cell.reason}`, 0, options.width, 4);
+  const reason = (cell.reason ?? '').split('\n').filter((line) => line !== '');
   const odd = cell.scenarios.filter(({ state }) => state !== 'same');
   return [
     spread(title, where === '' ? '' : `frames in ${where}`, options.width),
@@ -37,7 +37,7 @@ function renderCell(cell: CellResult, options: RegressTextOptions): readonly str
       : [
           `  there is no baseline ${relative(options.from, cell.baselineFile)}: write it with --update`,
         ]),
-    ...reason,
+    ...reason.flatMap((line) => wrapText(line.trim(), 2, options.width, 4).split('\n')),
     ...odd
       .filter(({ state }) => cell.hasBaseline || state === 'could not run')
       .flatMap((scenario) => renderScenario(scenario, options)),
