@@ -88,9 +88,9 @@ t.test(
     const flushed = await against('flushed');
     t.equal(flushed.state, 'differs');
     const text = renderChanges(flushed.scenarios[0]?.changes ?? [], {
-      ...{ color: false, width: 110, from: '/' },
+      ...{ color: false, width: 200, from: '/' },
     }).join('\n');
-    t.match(text, /~ leg 2: ztunnel\(node1\) -> ztunnel\(node1\), hbone tcp → .*plain\s+tcp/);
+    t.match(text, /~ leg 2: ztunnel\(node1\) -> ztunnel\(node1\), hbone tcp → .*plain tcp/);
     t.match(text, /~ readable on: .* → .*httpbin\.demo\/eth0/s, 'the request is plain text now');
 
     await lab.leave('sleep');

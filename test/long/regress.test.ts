@@ -22,7 +22,7 @@ t.test(`regress comes to the same ${REPEATS} times`, async (t) => {
     const started = performance.now();
     const done = await command(['regress', ...CHOSEN, '--json', '--results', scratch.path], {
       timeoutMs: GRID_TIMEOUT_MS,
-      cwd: ROOT,
+      env: { AMBIENT_LAB_ROOT: ROOT },
     });
     seconds.push((performance.now() - started) / 1000);
     t.equal(done.exitCode, 0, `turn ${turn}: ${seconds.at(-1)?.toFixed(1)} s`);
