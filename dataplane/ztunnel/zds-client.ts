@@ -1,3 +1,5 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeFd } from '../kernel/sockets.ts';
 import { SeqpacketConnection, type SeqpacketMessage } from '../kernel/seqpacket.ts';
@@ -69,9 +71,31 @@ async function connect(options: ZdsClientOptions): Promise<SeqpacketConnection |
         },
       );
     }
-    await pause(delayMs, signal);
+    // An agent that begins to listen now is not kept waiting for the end of a long pause.
+    if (await appears(path, delayMs, signal)) delayMs = CONNECT_RETRY_MIN_MS / 2;
   }
   return undefined;
+}
+
+/** Waits that long, or until the file is made anew; says whether it was. */
+async function appears(path: string, ms: number, signal: AbortSignal): Promise<boolean> {
+  const end = new AbortController();
+  const stop = AbortSignal.any([signal, end.signal]);
+  let isThere = false;
+  let watcher: FSWatcher | undefined;
+  try {
+    watcher = watch(dirname(path), { signal: stop }, (_, name) => {
+      if (name !== basename(path)) return;
+      isThere = true;
+      end.abort();
+    });
+    watcher.on('error', () => {});
+  } catch {
+    // No folder yet, or nothing left to watch with: the pause alone then.
+  }
+  await pause(ms, stop);
+  watcher?.close();
+  return isThere;
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

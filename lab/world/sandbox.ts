@@ -18,7 +18,7 @@ const WORK = '/run/ambient-lab.etc/work';
  */
 export function enterSandbox(plan: Plan, labDirectory: string): void {
   replaceRun(labDirectory);
-  replaceEtc();
+  replaceEtc(plan);
   if (plan.iptables !== undefined) chooseIptables(plan.iptables);
   writeResolver(plan);
 }
@@ -40,13 +40,16 @@ function replaceRun(labDirectory: string): void {
     mkdirSync(folder, { recursive: true });
 }
 
-function replaceEtc(): void {
+function replaceEtc(plan: Plan): void {
   try {
+    // Below the overlay, while it is not there yet: through it each file takes several times as long.
+    writeNetnsFiles(plan, UPPER);
     const data = `lowerdir=/etc,upperdir=${UPPER},workdir=${WORK}`;
     mount({ source: 'overlay', target: '/etc', type: 'overlay', data });
   } catch (error) {
     if (!['ENODEV', 'EINVAL', 'EPERM'].some((name) => isKernelError(error, name))) throw error;
     copyEtc();
+    writeNetnsFiles(plan, '/etc');
   }
 }
 
@@ -81,11 +84,15 @@ function writeResolver(plan: Plan): void {
   replaceFile('/etc/resolv.conf', servers.map((ip) => `nameserver ${ip}\n`).join(''));
   replaceFile('/etc/hosts', '127.0.0.1 localhost\n::1 localhost ip6-localhost\n');
   replaceFile('/etc/nsswitch.conf', NSSWITCH);
+}
+
+/** What `ip netns exec` binds over the files above, for each namespace that has its own. */
+function writeNetnsFiles(plan: Plan, etc: string): void {
   for (const { name, resolvConf, hosts } of plan.netns) {
     if (resolvConf === undefined && hosts === undefined) continue;
-    mkdirSync(`/etc/netns/${name}`, { recursive: true });
-    if (resolvConf !== undefined) writeFileSync(`/etc/netns/${name}/resolv.conf`, resolvConf);
-    if (hosts !== undefined) writeFileSync(`/etc/netns/${name}/hosts`, hosts);
+    mkdirSync(`${etc}/netns/${name}`, { recursive: true });
+    if (resolvConf !== undefined) writeFileSync(`${etc}/netns/${name}/resolv.conf`, resolvConf);
+    if (hosts !== undefined) writeFileSync(`${etc}/netns/${name}/hosts`, hosts);
   }
 }
 

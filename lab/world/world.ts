@@ -264,9 +264,10 @@ export class World {
       this.#mesh = new Mesh({ plan, paths, children, netns: this.#netns, ztunnel });
     }
     const mesh = this.#mesh;
+    // App hosts last: nobody waits for them until all pods are enrolled.
     await Promise.all([
-      ...plan.nodes.map((node) => this.#apps.start(node)),
       ...(mesh ? plan.nodes.map((node) => mesh.start(node, ruled)) : []),
+      ...plan.nodes.map((node) => this.#apps.start(node)),
     ]);
   }
 
