@@ -22,6 +22,34 @@ const IN_POD: readonly Reason[] = [
   { matches: /^istio-ambient-nat istio-output .*daddr 169\.254\.7\.127/, text: FIRST_PACKET },
   { matches: /^istio-ambient-nat istio-output .*== 0x111 .*accept \| removed/, text: FIRST_PACKET },
   { matches: /^raw |-j CT --zone 1|^istio-ambient-raw /, text: ZONES },
+  {
+    matches: /saddr 169\.254\.7\.127 .*\| without meta l4proto/,
+    text: 'Nothing but probes comes from this address.',
+  },
+  {
+    matches: /15006 \| without (?:! -d 127|ip daddr != 127|.*0x539)/,
+    text: 'It comes over lo, and table nat settled it in OUTPUT already.',
+  },
+  {
+    matches: /15053 \| without (?:! -o lo|! -d 127|oifname|ip daddr != 127)/,
+    text: 'No probe asks a server on 127.0.0.1.',
+  },
+  {
+    matches: /dport 53.*15053 \| without .*0x539/,
+    text: 'ztunnel asks the upstream server by UDP in these probes.',
+  },
+  {
+    matches: /0x111.*\b(?:ACCEPT|accept) \| without (?:-p tcp|meta l4proto tcp)/,
+    text: 'Only TCP bears this mark.',
+  },
+  {
+    matches: /(?:-o lo -j ACCEPT|counter accept) \| without (?:! -d 127|ip daddr != 127)/,
+    text: 'To 127.0.0.1 nothing below captures either.',
+  },
+  {
+    matches: /(?:SNAT|snat).*\| without (?:--match-set|.*@istio-inpod-probes)/,
+    text: 'The node probes no pod that is not in the set.',
+  },
 ];
 
 const GENEVE: readonly Reason[] = [

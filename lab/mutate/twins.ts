@@ -19,7 +19,12 @@ export function explainByTwins(results: readonly MutationResult[]): readonly Mut
   });
 }
 
-/** One for the same rule and change in all places: addresses and nodes are others there. */
+/**
+ * One for the same rule and change in all places: addresses and nodes are others there. An entry of a
+ * set and a pod's route are nothing but their address.
+ */
 export function ruleKey({ kind, text, where, change }: MutationResult): string {
-  return `${kind} ${where} ${text} ${change}`.replaceAll(/10\.\d+\.\d+\.\d+|node\d+/g, '*');
+  const key = `${kind} ${where} ${text} ${change}`;
+  const isOfPod = kind === 'address-set' || text.includes(' dev istioin src ');
+  return isOfPod ? key : key.replaceAll(/10\.\d+\.\d+\.\d+|node\d+/g, '*');
 }

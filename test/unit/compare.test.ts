@@ -9,6 +9,8 @@ import { nftMutations } from '../../lab/mutate/nft-mutations.ts';
 import { changesOf } from '../../lab/mutate/probes.ts';
 import type { MutationResult } from '../../lab/mutate/run-mutations.ts';
 import { ruleMutations } from '../../lab/mutate/rule-mutations.ts';
+import { explainByTwins } from '../../lab/mutate/twins.ts';
+import { renderMutations } from '../../lab/report/mutations.ts';
 import { describeCount } from '../../lab/mutate/tunnel-count.ts';
 import { sideBySide } from '../../lab/report/columns-text.ts';
 
@@ -150,4 +152,32 @@ t.test('describeCount() tells the SYN alone from every packet', async (t) => {
   t.equal(describeCount(counts, ['10.0.0.1:5', '10.0.0.1:6']), 'every packet');
   t.equal(describeCount(counts, ['10.0.0.1:7']), 'nothing', 'an ACK that went astray is none');
   t.equal(describeCount(counts, ['10.0.0.9:1']), 'nothing');
+});
+
+t.test('explainByTwins() and renderMutations() tell node from node', async (t) => {
+  const result = (node: string, breaks: MutationResult['breaks']): MutationResult => ({
+    ...{ id: `${node} r | removed`, kind: 'rule', change: 'removed', where: 'mangle X 1', breaks },
+    ...{ text: `-s 10.244.${node.slice(-1)}.1/32 -j MARK`, places: [node] },
+  });
+  const broken = ['a', 'b'].map((probe) => ({ probe, title: probe, seen: ['timeout, was 200'] }));
+  const [first, second] = explainByTwins([result('node1', broken), result('node2', [])]);
+  t.equal(first?.reason, undefined);
+  t.match(second?.reason, /in node1 it shows/);
+  const set: MutationResult = { ...result('node2', []), kind: 'address-set', where: 'set' };
+  t.equal(
+    explainByTwins([{ ...set, text: '10.244.1.4', breaks: broken }, set])[1]?.reason,
+    undefined,
+  );
+  const probes = broken.map(({ probe }) => ({
+    name: probe,
+    title: `kind ${probe}`,
+    from: '',
+    to: '',
+  }));
+  const results = [first, second].flatMap((each) => each ?? []);
+  const text = renderMutations('geneve', results, { width: 100, probes, notes: ['a note'] });
+  t.match(text, /2 mutations, 1 break something; 2 kinds of traffic/);
+  t.match(text, /node1: a, b: timeout, was 200\n +node2: nothing seen: /, 'one rule, two places');
+  t.equal(text.match(/mangle X 1: /g)?.length, 1);
+  t.match(text, /\* a note/);
 });
