@@ -21,6 +21,8 @@ import {
 } from './ztunnel-process.ts';
 
 const START_TIMEOUT_MS = 15_000;
+/** An agent gives up on its ztunnel after 5 s itself; one that is silent for longer hangs. */
+const AGENT_TIMEOUT_MS = 15_000;
 const LOAD_TIMEOUT_MS = 5_000;
 /** Of /64, in base64 as Go writes bytes. */
 const IPV6_MASK = Buffer.alloc(16).fill(0xff, 0, 8).toString('base64');
@@ -212,16 +214,22 @@ export class Mesh {
   async #change(pod: PodPlan, enrolled: boolean): Promise<EnrolResult> {
     const result = { pod: `${pod.namespace}/${pod.name}`, enrolled };
     const agent = agentClient(nodeSockets(pod.node).plugin);
+    const signal = AbortSignal.timeout(AGENT_TIMEOUT_MS);
+    const answered = <T>(work: Promise<T>): Promise<T> =>
+      work.catch((error: unknown) => {
+        throw signal.aborted ? silentAgent(pod.node, error) : error;
+      });
     if (this.isEnrolled(pod.uid) === enrolled) {
       // Asking for what is there already repairs what is wrong with it.
-      const report = enrolled ? await agent.reconcile() : undefined;
+      const report = enrolled ? await answered(agent.reconcile({ signal })) : undefined;
       return { ...result, changed: false, repaired: report?.pods[pod.uid] === 'repaired' };
     }
     const { plan } = this.#options;
-    await agent.announce(recordOf(this.#asItIs(pod), enrolled));
+    await answered(agent.announce(recordOf(this.#asItIs(pod), enrolled), { signal }));
     // An agent that has no ztunnel waits for one; here nobody brings a dead one back meanwhile.
-    if (enrolled) await this.#unlessLost(pod.node, agent.enrol(enrolmentOf(this.#asItIs(pod))));
-    else await agent.leave({ uid: pod.uid });
+    const request = enrolmentOf(this.#asItIs(pod));
+    if (enrolled) await this.#unlessLost(pod.node, answered(agent.enrol(request, { signal })));
+    else await answered(agent.leave({ uid: pod.uid }, { signal }));
     if (enrolled) this.#enrolled.add(pod.uid);
     else this.#enrolled.delete(pod.uid);
     writeStaticConfig(plan, this.#files, this.#enrolled);
@@ -334,4 +342,10 @@ function cmdAddOf(pod: PodPlan): Parameters<AgentClient['cmdAdd']>[0] {
       return { Address: { IP, Mask: IP.includes(':') ? IPV6_MASK : '////8A==' } };
     }),
   };
+}
+
+function silentAgent(node: string, cause: unknown): LabError {
+  const message = `Cannot reach the agent of "${node}": no answer within ${AGENT_TIMEOUT_MS} ms`;
+  const hint = 'It runs and hangs, or the machine is very busy: npm run lab -- diagnose';
+  return new LabError('LAB_PROGRAM_SILENT', message, { hint, cause });
 }

@@ -5,7 +5,7 @@ import { planLab } from '../../lab/plan/plan-lab.ts';
 import { createLab } from '../../lab/world/client.ts';
 import type { Lab } from '../../lab/world/lab.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { FAULT_CASES, tryFaults } from './support/faults.ts';
+import { FAULT_CASES, GENEVE_CASES, tryFaults } from './support/faults.ts';
 
 if (process.getuid?.() !== 0) {
   t.plan(0, 'skipped: it makes network namespaces, which needs root');
@@ -21,6 +21,16 @@ t.test('break, diagnose and mend every fault in one lab', async (t) => {
   await using lab = await createLab(planLab(topology, { lab: `t${process.pid}-faults` }));
   await tryFaults(t, lab, FAULT_CASES);
   await t.test('break and mend refuse what makes no sense', (t) => refuse(t, lab));
+});
+
+t.test('break, diagnose and mend what only node-level redirection suffers from', async (t) => {
+  const topology = loadTopology(join(TOPOLOGIES, 'node-level.yaml'));
+  await using lab = await createLab(planLab(topology, { lab: `t${process.pid}-faults-g` }));
+  await tryFaults(t, lab, GENEVE_CASES);
+  await t.rejects(breakLab(lab, 'rules-missing'), {
+    code: 'LAB_BAD_FAULT',
+    message: /era "geneve": it has no rules and no sockets in pods/,
+  });
 });
 
 async function refuse(t: Test, lab: Lab): Promise<void> {
