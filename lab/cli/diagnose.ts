@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { diagnose } from '../diagnose/diagnose.ts';
-import { readEvidence } from '../diagnose/read-evidence.ts';
+import { examine } from '../diagnose/examine.ts';
 import { renderFindings } from '../report/findings.ts';
 import { counted } from '../report/text.ts';
 import { type CommandContext, requireRoot } from './context.ts';
@@ -29,8 +28,7 @@ export function addDiagnose(program: Command, context: CommandContext): void {
       requireRoot('diagnose');
       const output = context.output(options.json === true);
       await using lab = await findLab(options.lab);
-      const evidence = await readEvidence(lab);
-      const findings = diagnose(evidence);
+      const { evidence, findings } = await examine(lab);
       const { nodes, pods, probes, paths } = evidence;
       const looked = [
         `${counted(nodes.length, 'node')} and ${counted(pods.length, 'pod')} read`,

@@ -27,11 +27,16 @@ export async function readEvidence(lab: Lab): Promise<Evidence> {
   const status = await lab.status();
   // First: programs by the dozen keep a small machine busy, and an agent would seem slow.
   const agents = await Promise.all(plan.nodes.map(({ name }) => readAgent(lab, status, name)));
+  const ztunnels = await Promise.all(plan.nodes.map((node) => readZtunnel(lab, status, node)));
   const meshed = plan.pods.filter(({ uid }) => isWished(uid, status, agents));
   const probes = plan.era === 'geneve' ? [] : await probeHbone(lab, meshed);
   const paths = await probePaths(lab, plan.nodes);
   const [nodes, pods, drift] = await Promise.all([
-    Promise.all(plan.nodes.map((node, at) => readNode(lab, status, node, agents[at] ?? {}))),
+    Promise.all(
+      plan.nodes.map((node, at) =>
+        readNode(lab, node, { agent: agents[at] ?? {}, ztunnel: ztunnels[at] ?? { netns: [] } }),
+      ),
+    ),
     Promise.all(plan.pods.map((pod) => readPod(lab, pod, isWished(pod.uid, status, agents)))),
     lab.drift(),
   ]);
@@ -48,19 +53,17 @@ function isWished(uid: string, { pods }: LabStatus, agents: readonly AgentEviden
 
 async function readNode(
   lab: Lab,
-  status: LabStatus,
   node: NodePlan,
-  agent: AgentEvidence,
+  programs: Pick<NodeEvidence, 'agent' | 'ztunnel'>,
 ): Promise<NodeEvidence> {
   const { name } = node;
-  const [ztunnel, rules, policies, own, ofZtunnel] = await Promise.all([
-    readZtunnel(lab, status, node),
+  const [rules, policies, own, ofZtunnel] = await Promise.all([
     readRules(lab, name),
     lab.policyRules(name),
     readReadings(lab, name),
     readReadings(lab, node.ztunnelNetns),
   ]);
-  return { node, agent, ztunnel, rules, policies, own, ofZtunnel };
+  return { node, ...programs, rules, policies, own, ofZtunnel };
 }
 
 async function readAgent(lab: Lab, status: LabStatus, node: string): Promise<AgentEvidence> {

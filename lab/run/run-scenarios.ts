@@ -1,6 +1,5 @@
 import type { Scenario, ScenarioStep } from '../../topologies/topology.ts';
-import { diagnose } from '../diagnose/diagnose.ts';
-import { readEvidence } from '../diagnose/read-evidence.ts';
+import { examine } from '../diagnose/examine.ts';
 import type { RequestResult } from '../facts/request.ts';
 import { breakLab, mendLab, refusalOf } from '../faults/break-lab.ts';
 import type { Lab, RequestReport } from '../world/lab.ts';
@@ -87,7 +86,8 @@ async function takeStep(lab: Lab, step: ScenarioStep): Promise<void> {
 
 /** What is wrong now, by the diagnosis, which is not told of any step. */
 async function findingsOf(lab: Lab): Promise<RequestResult['findings']> {
-  return diagnose(await readEvidence(lab)).map(({ cause, at }) => ({ cause, at }));
+  const { findings } = await examine(lab);
+  return findings.map(({ cause, at }) => ({ cause, at }));
 }
 
 function withoutBody(report: RequestReport): RequestResult {

@@ -1,6 +1,7 @@
 import type { Evidence, NodeEvidence, PodEvidence } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
-import { nameOf, nodeOf, rulesStateOf, wishedPods } from '../pod-facts.ts';
+import { foreignListeners, nameOf, nodeOf, rulesStateOf, wishedPods } from '../pod-facts.ts';
+import { strangersOf } from './wrong-netns.ts';
 
 /** Pods with rules that a running ztunnel holds no socket and no namespace of. */
 export function findZtunnelNotTold(evidence: Evidence): readonly Finding[] {
@@ -10,6 +11,7 @@ export function findZtunnelNotTold(evidence: Evidence): readonly Finding[] {
     // One that ztunnel knows by name is another cause: the wrong namespace, or a port that is taken.
     const isNamed = node.ztunnel.workloads?.[pod.pod.uid] !== undefined;
     if (node.ztunnel.pid === undefined || isServed || isNamed) return [];
+    if (foreignListeners(pod, node).length > 0 || strangersOf(evidence, node).length > 0) return [];
     if (rulesStateOf(pod).present === 'none') return [];
     return [findingOf(pod, node)];
   });

@@ -1,6 +1,5 @@
 import type { Test } from 'tap';
-import { diagnose } from '../../../lab/diagnose/diagnose.ts';
-import { readEvidence } from '../../../lab/diagnose/read-evidence.ts';
+import { examine } from '../../../lab/diagnose/examine.ts';
 import { ALL_FAULTS } from '../../../lab/faults/all-faults.ts';
 import { breakLab, mendLab } from '../../../lab/faults/break-lab.ts';
 import type { Lab } from '../../../lab/world/lab.ts';
@@ -172,7 +171,7 @@ async function tryFault(
 ): Promise<void> {
   t.match(await breakLab(lab, fault, where), { fault, at: where });
   await symptom(t, lab);
-  const found = diagnose(await readEvidence(lab));
+  const { findings: found } = await examine(lab);
   const named = found.map(({ cause, at }) => ({ cause, at }));
   t.same(named, [{ cause: fault, at: foundAt }], 'exactly this is found');
   t.match(found[0]?.evidence.join('\n'), evidence, 'with what was read');
@@ -182,7 +181,7 @@ async function tryFault(
 }
 
 async function findings(lab: Lab): Promise<readonly unknown[]> {
-  return diagnose(await readEvidence(lab));
+  return (await examine(lab)).findings;
 }
 
 function podUrl(lab: Lab, pod: string, path = '/get'): string {

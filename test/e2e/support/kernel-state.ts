@@ -52,6 +52,9 @@ function normal(line: string): string {
   return line.replace(/ \[\d+:\d+\]$/, '').replace(/ (valid_lft|preferred_lft) \d+sec/g, '');
 }
 
+/** Tables of iptables-legacy that are empty cannot be taken away again; those of nft are listed. */
+const EMPTY_TABLE = /^(# .*|\*\w+|:[A-Z]+ ACCEPT.*|COMMIT|)$/;
+
 function isLasting(line: string): boolean {
-  return line !== '' && !line.startsWith('# ');
+  return !EMPTY_TABLE.test(line);
 }
