@@ -47,6 +47,11 @@ const IN_POD: readonly Reason[] = [
     text: 'To 127.0.0.1 nothing below captures either.',
   },
   {
+    matches: /^set \S+ \| without/,
+    text: 'The node asks nothing of this pod here.',
+  },
+  { matches: /SNAT.*\| without -p tcp/, text: 'All probes of the node are TCP.' },
+  {
     matches: /(?:SNAT|snat).*\| without (?:--match-set|.*@istio-inpod-probes)/,
     text: 'The node probes no pod that is not in the set.',
   },
