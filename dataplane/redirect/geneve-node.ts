@@ -138,6 +138,12 @@ function routes({ ztunnelAddress, ztunnelLink }: GeneveNodeOptions): readonly Ro
   ];
 }
 
+/**
+ * The hint `src` is for the node's own packets. MASQUERADE does not heed it: it takes the address of
+ * istioin, so a client outside that comes by a node port of the pod's own node is 192.168.126.1 to
+ * ztunnel, which borrows that for its connection to the app. The answer to it ends on the node, whose
+ * own address it is: such connections time out, by a node port of another node they do not.
+ */
 function podRoute({ hostAddress }: GeneveNodeOptions, { address }: GenevePod): ForwardRoute {
   return route({
     to: `${address}/32`,

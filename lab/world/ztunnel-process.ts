@@ -58,7 +58,7 @@ export function ztunnelSpec(
     CA_CERT_FILE: files.ca.certFile,
     CA_KEY_FILE: files.ca.keyFile,
     // As in a cluster it listens whatever the agents redirect: a pod's annotation may ask for it.
-    ISTIO_META_DNS_CAPTURE: String(plan.era !== 'geneve'),
+    ISTIO_META_DNS_CAPTURE: String(plan.era !== 'geneve' || plan.dnsCapture),
     // The DNS rule of 1.21 to 1.23 does not spare ztunnel's mark: from the pod its questions would loop.
     DNS_FORWARD_NETNS: plan.era === 'inpod-tproxy' ? 'process' : 'pod',
     ...(plan.era === 'geneve' && {

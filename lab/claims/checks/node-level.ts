@@ -153,8 +153,9 @@ function dnsMeetsZtunnel(world: ClaimWorld): Promise<Finding> {
     );
     const own = addressOf(aside, 'client');
     const vip = aside.lab.plan.services.find(({ name }) => name === 'far')?.vip;
-    const isSo = asked.length === 1 && asked[0]?.who === own && answers.every((one) => one === vip);
-    const text = `with DNS capture: ${asked.length} question at 15053 of ztunnel, from ${asked.map(({ who }) => who).join(', ') || 'nobody'}; answers ${answers.join(' and ')}`;
+    const isOwn = asked.length > 0 && asked.every(({ who }) => who === own);
+    const isSo = isOwn && answers.every((one) => one === vip);
+    const text = `with DNS capture: ${asked.length} question(s) at 15053 of ztunnel, from ${asked.map(({ who }) => who).join(', ') || 'nobody'}; answers ${answers.join(' and ')}`;
     return settle(isSo, text, {
       frames: asked.flatMap(({ ifname, queryFrame }) =>
         queryFrame === undefined
