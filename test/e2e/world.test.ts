@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -208,6 +208,7 @@ t.test('a lab that is not detached dies with the process that made it', async (t
 
 t.test('capture: every interface is recorded and the files are there', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'ambient-lab-capture-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   await lab.startCapture(directory);
   await t.rejects(lab.startCapture(directory), { code: 'LAB_BUSY' });
   await ask('legacy', 'http://httpbin.demo:8000/get');
