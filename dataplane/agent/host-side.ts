@@ -1,10 +1,12 @@
 import { isIP } from 'node:net';
-import type { RuleSet } from '../redirect/rule.ts';
+import type { AddressSet, RuleSet } from '../redirect/rule.ts';
 import { createSet, destroySet, listMembers, removeMembers, upsertMembers } from './address-set.ts';
 import type { ApplyResult } from './apply-options.ts';
 import { applyRules, removeRules } from './apply-rules.ts';
+import { Gathered } from './gathered.ts';
 import { NftPrints } from './nft-prints.ts';
 import type { RulesPlace } from './rules-in-netns.ts';
+import type { SetMember } from './set-member.ts';
 
 /** A pod whose probes need the detour. */
 export interface ProbedPod {
@@ -20,6 +22,8 @@ export class HostSide {
   readonly #rules: RuleSet;
   readonly #place: RulesPlace;
   readonly #prints = new NftPrints();
+  /** Pods that come together go into a set together: with nft each change takes a process. */
+  readonly #additions = new Map<AddressSet, Gathered<SetMember>>();
 
   constructor(rules: RuleSet, place: RulesPlace = {}) {
     this.#rules = rules;
@@ -34,7 +38,7 @@ export class HostSide {
 
   /** The pod's addresses are in the set, as this pod's. */
   async add(pod: ProbedPod): Promise<void> {
-    await this.#eachSet(pod, upsertMembers);
+    await this.#eachSet(pod, (_, set, members) => this.#additionsTo(set).add(members));
   }
 
   /** The pod's addresses are out of the set, unless another pod has them now. */
@@ -68,6 +72,14 @@ export class HostSide {
   #apply(): Promise<ApplyResult> {
     const prints = this.#prints;
     return applyRules(this.#rules, { ...this.#place, guardrails: false, prints });
+  }
+
+  #additionsTo(set: AddressSet): Gathered<SetMember> {
+    const known = this.#additions.get(set);
+    if (known !== undefined) return known;
+    const made = new Gathered<SetMember>((members) => upsertMembers(this.#place, set, members));
+    this.#additions.set(set, made);
+    return made;
   }
 
   async #eachSet(pod: ProbedPod, change: typeof upsertMembers): Promise<void> {

@@ -15,6 +15,8 @@ import { programEnv } from './program-env.ts';
 import type { StartLine, StartOrder } from './protocol.ts';
 
 const START_TIMEOUT_MS = 60_000;
+/** A pod takes a few; a busy machine many times that. */
+const MS_PER_POD = 100;
 const END_TIMEOUT_MS = 30_000;
 const LOG_TAIL_BYTES = 2_000;
 
@@ -54,7 +56,7 @@ export async function launchSupervisor(
       options.onProgress?.({ step: 'supervisor', state: 'done', text, ms });
       return ms;
     };
-    await untilReady(child, paths, { ...options, onStarted });
+    await untilReady(child, paths, { ...options, onStarted, pods: plan.pods.length });
   } catch (error) {
     await kill();
     throw error;
@@ -112,6 +114,7 @@ function sendOrder(child: ChildProcess, order: StartOrder): void {
 }
 
 interface WaitOptions extends CreateLabOptions {
+  readonly pods: number;
   /** The supervisor has said its first word; gives the milliseconds that it took. */
   readonly onStarted: () => number;
 }
@@ -121,7 +124,7 @@ async function untilReady(
   paths: LabPaths,
   options: WaitOptions,
 ): Promise<void> {
-  const timeoutMs = options.startTimeoutMs ?? START_TIMEOUT_MS;
+  const timeoutMs = options.startTimeoutMs ?? START_TIMEOUT_MS + MS_PER_POD * options.pods;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     const fault = `Cannot start the lab: it is not ready after ${timeoutMs} ms`;
