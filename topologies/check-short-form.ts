@@ -15,7 +15,6 @@ export function checkShortForm(input: TopologyInput, document: SourceDocument): 
   return [
     ...checkFamilies(input, document),
     ...checkNodes(input, document),
-    ...checkNamespaces(input, document),
     ...checkWorkloads(input, document),
     ...checkServices(input, document),
     ...checkPolicies(input, document),
@@ -96,17 +95,6 @@ function rangeProblem(
     if (rangesOverlap(parseIpRange(reserved)!, range)) return `Pod range ${text} overlaps ${owner}`;
   }
   return undefined;
-}
-
-function checkNamespaces(input: TopologyInput, document: SourceDocument): TopologyFault[] {
-  return Object.entries(input.namespaces ?? {})
-    .filter(([, { mode }]) => mode === 'sidecar')
-    .map(([name]) =>
-      document.fault(
-        ['namespaces', name, 'mode'],
-        'Cannot use mode "sidecar": sidecars cannot be built yet, want "ambient" or "none"',
-      ),
-    );
 }
 
 function checkWorkloads(input: TopologyInput, document: SourceDocument): TopologyFault[] {

@@ -5,6 +5,10 @@ import type { Path, SourceDocument } from './source.ts';
 
 /** Label of Istio that enrols a pod or all pods of a namespace (`ambient`, `none`). */
 export const DATAPLANE_MODE_LABEL = 'istio.io/dataplane-mode';
+/** Label of Istio on a namespace whose pods get a sidecar (`enabled`). */
+export const INJECTION_LABEL = 'istio-injection';
+/** Label (or annotation, as it was) of a pod that gets one, or none, whatever its namespace says. */
+export const INJECT_LABEL = 'sidecar.istio.io/inject';
 /** Calico's annotation for a pod's addresses, a JSON list of one or one of each family. */
 export const ADDRESS_ANNOTATION = 'cni.projectcalico.org/ipAddrs';
 /** Policies of scope `WorkloadSelector` that hold for a pod, `namespace/name` with commas between. */
@@ -26,7 +30,7 @@ export function expandShortForm(input: TopologyInput, document: SourceDocument):
     placed.push({ object, document, at, isShort: true });
   };
   for (const [name, { mode, labels }] of Object.entries(input.namespaces ?? {})) {
-    const all = { ...labels, ...(mode === 'ambient' ? { [DATAPLANE_MODE_LABEL]: mode } : {}) };
+    const all = { ...labels, ...labelOfMode(mode) };
     const metadata = { name, ...(Object.keys(all).length > 0 ? { labels: all } : {}) };
     add(['namespaces', name], { apiVersion: 'v1', kind: 'Namespace', metadata });
   }
@@ -45,6 +49,11 @@ export function expandShortForm(input: TopologyInput, document: SourceDocument):
     add(['services', name], expandService(name, service, input));
   }
   return placed;
+}
+
+function labelOfMode(mode: string | undefined): Record<string, string> {
+  if (mode === 'ambient') return { [DATAPLANE_MODE_LABEL]: mode };
+  return mode === 'sidecar' ? { [INJECTION_LABEL]: 'enabled' } : {};
 }
 
 function expandWorkload(name: string, namespace: string, workload: WorkloadInput): Pod {

@@ -1,14 +1,14 @@
 const PARTY = String.raw`[a-z0-9][-a-z0-9._/]*(?:\([a-z0-9][-a-z0-9]*\))?`;
 
-/** `sleep -> ztunnel:15001`, `ztunnel(node1) -> httpbin:15008 hbone`. */
+/** `sleep -> ztunnel:15001`, `ztunnel(node1) -> httpbin:15008 hbone`, `envoy -> httpbin:15006 mtls`. */
 export const LEG_PATTERN = new RegExp(
-  String.raw`^(${PARTY})(?::(\d{1,5}))? -> (${PARTY}):(\d{1,5})( hbone)?$`,
+  String.raw`^(${PARTY})(?::(\d{1,5}))? -> (${PARTY}):(\d{1,5})(?: (hbone|mtls))?$`,
 );
 
 export interface LegParty {
-  /** A pod, a node, `outside` or `ztunnel`. */
+  /** A pod, a node, `outside`, `ztunnel` or `envoy`. */
   readonly name: string;
-  /** Node of a ztunnel, when it was written. */
+  /** Node of a ztunnel, pod of a sidecar's `envoy`, when it was written. */
   readonly node?: string;
 }
 
@@ -16,7 +16,7 @@ export interface LegNotation {
   readonly from: LegParty;
   readonly to: LegParty;
   readonly port: number;
-  readonly isHbone: boolean;
+  readonly encapsulation: 'plain' | 'hbone' | 'mtls';
 }
 
 /** Parts of one leg in the notation of topologies and ladders; `undefined` if it is none. */
@@ -27,7 +27,7 @@ export function parseLegNotation(text: string): LegNotation | undefined {
     from: parseParty(match[1]!),
     to: parseParty(match[3]!),
     port: Number(match[4]),
-    isHbone: match[5] !== undefined,
+    encapsulation: (match[5] as 'hbone' | 'mtls' | undefined) ?? 'plain',
   };
 }
 

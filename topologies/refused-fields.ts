@@ -9,7 +9,6 @@ interface RefusedField {
   readonly why: string;
 }
 
-const NO_SIDECARS = 'sidecars cannot be built yet';
 const PODS = ['Pod', 'Deployment'];
 
 /**
@@ -46,24 +45,6 @@ const REFUSED: readonly RefusedField[] = [
     path: ['spec', 'externalIPs'],
     isRefused: (value) => Array.isArray(value) && value.length > 0,
     why: 'external addresses cannot be built yet',
-  },
-  {
-    kinds: ['Namespace'],
-    path: ['metadata', 'labels', 'istio-injection'],
-    isRefused: (value) => value === 'enabled',
-    why: NO_SIDECARS,
-  },
-  {
-    kinds: PODS,
-    path: ['metadata', 'labels', 'sidecar.istio.io/inject'],
-    isRefused: (value) => value === 'true',
-    why: NO_SIDECARS,
-  },
-  {
-    kinds: PODS,
-    path: ['metadata', 'annotations', 'sidecar.istio.io/inject'],
-    isRefused: (value) => value === 'true',
-    why: NO_SIDECARS,
   },
   {
     kinds: [...PODS, 'Namespace', 'Service'],

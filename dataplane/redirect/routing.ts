@@ -37,11 +37,11 @@ export function isListedAs(entry: RoutingEntry, line: string): boolean {
   const words = line.trim().split(/\s+/).join(' ');
   switch (entry.kind) {
     case 'fwmark-rule': {
-      const mark = markText(entry.mark, entry.mask);
+      const mark = shownMark(entry);
       return words === `${entry.priority}: from all fwmark ${mark} lookup ${entry.table}`;
     }
     case 'goto-rule': {
-      const mark = markText(entry.mark, entry.mask);
+      const mark = shownMark(entry);
       return words === `${entry.priority}: from all fwmark ${mark} goto ${entry.target}`;
     }
     case 'table-rule':
@@ -58,6 +58,11 @@ export function isListedAs(entry: RoutingEntry, line: string): boolean {
       return `${words} `.startsWith(start) && hasSource;
     }
   }
+}
+
+/** As `ip rule show` writes marks: no mask where every bit counts. */
+function shownMark({ mark, mask }: { readonly mark: number; readonly mask: number }): string {
+  return mask === 0xffffffff ? `0x${mark.toString(16)}` : markText(mark, mask);
 }
 
 /** As `ip route show` writes destinations: no prefix behind a whole address. */
@@ -94,7 +99,7 @@ function markedAt({
   readonly mask: number;
   readonly priority: number;
 }): readonly string[] {
-  return ['fwmark', markText(mark, mask), 'pref', String(priority)];
+  return ['fwmark', shownMark({ mark, mask }), 'pref', String(priority)];
 }
 
 function routeWords(entry: LocalRoute | ForwardRoute): readonly string[] {

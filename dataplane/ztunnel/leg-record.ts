@@ -10,6 +10,8 @@ export interface LegRecord {
   readonly pod: string;
   /** Whose netns the sockets live in: the workload's when absent, else that of the node's ztunnel. */
   readonly sockets?: 'ztunnel';
+  /** Envoy of a sidecar wrote it; a ztunnel when absent. What arrived at 15006 is `inbound-passthrough`. */
+  readonly proxy?: 'envoy';
   readonly direction: 'outbound' | 'inbound' | 'inbound-passthrough';
   /** Unique per process: `<node>-<n>`. */
   readonly id: string;

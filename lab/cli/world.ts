@@ -67,8 +67,14 @@ export async function requireCapabilities(plan: Plan): Promise<void> {
 }
 
 /** What a plan asks of the machine, in the words of `capabilities.ts`. */
-function needsOf({ era, cni, iptables }: Plan): readonly string[] {
-  return [era, `cni ${cni}`, ...(iptables === undefined ? [] : [`iptables ${iptables}`])];
+function needsOf({ era, cni, iptables, pods }: Plan): readonly string[] {
+  const hasSidecars = pods.some(({ sidecar }) => sidecar !== undefined);
+  return [
+    era,
+    `cni ${cni}`,
+    ...(iptables === undefined ? [] : [`iptables ${iptables}`]),
+    ...(hasSidecars ? ['sidecars'] : []),
+  ];
 }
 
 function refuseMissing(era: Era, missing: readonly Capability[]): void {

@@ -17,7 +17,7 @@ export function describeCanary(
   { fileOf, connectionOf }: CanaryContext,
 ): CanaryFacts {
   const clear = new Map<string, number[]>();
-  const decrypted = new Map<string, { readonly connection: number; readonly stream: number }>();
+  const decrypted = new Map<string, { readonly connection: number; readonly stream?: number }>();
   for (const each of found) {
     if (each.kind === 'clear') {
       clear.set(each.interface, [...(clear.get(each.interface) ?? []), each.frame]);
@@ -25,8 +25,11 @@ export function describeCanary(
     }
     const connection = connectionOf(each.conversation);
     const { stream } = each;
-    if (connection === undefined || stream === undefined) continue;
-    decrypted.set(`${connection} ${stream}`, { connection, stream });
+    if (connection === undefined) continue;
+    decrypted.set(`${connection} ${stream}`, {
+      connection,
+      ...(stream !== undefined && { stream }),
+    });
   }
   return {
     canary,

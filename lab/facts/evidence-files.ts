@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
 import { CAPTURE_FILES } from '../capture/layout.ts';
 import type { ConntrackEvent, Recording } from '../capture/layout.ts';
+import { fromEnvoy } from './envoy-legs.ts';
 import type { Problem } from './facts.ts';
 
 /** The written evidence of a run beside its packets; what was missing or broken is in `problems`. */
@@ -60,7 +61,7 @@ async function readLines<T>(
   let bad = 0;
   for (const line of (await readText(join(dir, file))).split('\n')) {
     if (line === '') continue;
-    const value = parseJson(line);
+    const value = fromEnvoy(parseJson(line));
     if (accepts(value)) values.push(value);
     else bad++;
   }

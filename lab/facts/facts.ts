@@ -237,8 +237,10 @@ export interface Leg {
   readonly protocol: 'tcp' | 'udp';
   readonly from: LegEnd;
   readonly to: LegEnd;
-  readonly encapsulation: 'plain' | 'hbone';
+  /** `mtls`: mutual TLS between two sidecars, with no tunnel inside. */
+  readonly encapsulation: 'plain' | 'hbone' | 'mtls';
   readonly hbone?: HboneLeg;
+  readonly mtls?: MtlsLeg;
   /** Where the client of this leg wanted to go, when a redirect or DNAT changed it. */
   readonly wanted?: string;
   readonly startedNs: string;
@@ -247,7 +249,10 @@ export interface Leg {
    * connection, or the one that carried this stream's CONNECT. Absent where it was not captured.
    */
   readonly passages: readonly (Passage | undefined)[];
-  /** Whether the tunnel carried a stream before this one; absent where that cannot be told. */
+  /**
+   * Whether the tunnel carried a stream, or the connection between sidecars a request, before this
+   * one; absent where that cannot be told.
+   */
   readonly reused?: boolean;
 }
 
@@ -257,27 +262,34 @@ export interface Passage {
 }
 
 export interface LegEnd {
-  /** Who holds the socket: a pod (`sleep`), `ztunnel`, a node, `outside`. */
+  /** Who holds the socket: a pod (`sleep`), `ztunnel`, `envoy`, a node, `outside`. */
   readonly name: string;
-  readonly kind: 'app' | 'ztunnel' | 'node' | 'outside';
+  /** `envoy` is that of the pod's sidecar. */
+  readonly kind: 'app' | 'ztunnel' | 'envoy' | 'node' | 'outside';
   readonly netns: string;
   readonly node?: string;
   /** `ip:port` of the socket as this end knows it. */
   readonly address: string;
   /**
-   * Port of the ztunnel's listener that accepted the leg: 15001, 15006 or 15008. Under TPROXY the
+   * Port of the proxy's listener that accepted the leg: 15001, 15006 or 15008. Under TPROXY the
    * socket keeps the address that was dialled, so `address` does not tell it.
    */
   readonly listener?: number;
 }
 
-export interface HboneLeg {
-  readonly stream: ConnectStream;
+/** What the handshake of a leg's TLS says. */
+export interface MtlsLeg {
   readonly clientIdentity?: string;
   readonly serverIdentity?: string;
   readonly version?: string;
   readonly cipher?: string;
   readonly alpn?: string;
+  readonly sni?: string;
+}
+
+/** The same of a tunnel, and the stream in it. */
+export interface HboneLeg extends MtlsLeg {
+  readonly stream: ConnectStream;
 }
 
 /** Where the request's canary could be read. */
@@ -285,8 +297,8 @@ export interface CanaryFacts {
   readonly canary: string;
   /** Interfaces on which it stands in clear, with the frames. */
   readonly clear: readonly CanaryHit[];
-  /** Tunnels in whose decrypted streams it was found. */
-  readonly decrypted: readonly { readonly connection: number; readonly stream: number }[];
+  /** Connections in whose decrypted bytes it was found, and in which stream of a tunnel. */
+  readonly decrypted: readonly { readonly connection: number; readonly stream?: number }[];
 }
 
 export interface CanaryHit {

@@ -4,6 +4,7 @@ import type {
   Connection,
   ConnectStream,
   HboneLeg,
+  MtlsLeg,
   Join,
   Leg,
   LegEnd,
@@ -15,7 +16,7 @@ import type { StitchContext } from './stitch-context.ts';
 import { servedAt } from './stitch-context.ts';
 
 export interface AddLegOptions {
-  /** A ztunnel accepted the connection, not the app. */
+  /** A proxy accepted the connection, not the app. */
   readonly isProxied: boolean;
   /** Port of its listener, where a record tells. */
   readonly listener?: number;
@@ -72,8 +73,7 @@ export class PathBuilder {
         ...this.#end(last.netns, served, isProxied),
         ...(listener !== undefined && { listener }),
       },
-      encapsulation: stream === undefined ? 'plain' : 'hbone',
-      ...(stream && { hbone: hboneOf(connection, stream) }),
+      ...wrappingOf(connection, stream),
       ...(wanted !== served && { wanted }),
       startedNs: stream?.startedNs ?? connection.startedNs,
       passages: this.#context.passages(connection, stream?.stream),
@@ -82,12 +82,13 @@ export class PathBuilder {
     });
   }
 
-  #end(netns: string, address: string, isZtunnel: boolean): LegEnd {
+  #end(netns: string, address: string, isProxy: boolean): LegEnd {
     const { map } = this.#context;
     const node = map.nodeOf(netns);
     const role = map.roleOf(netns);
     const place = { netns, address, ...(node !== undefined && { node }) };
-    if (isZtunnel) return { ...place, name: 'ztunnel', kind: 'ztunnel' };
+    if (isProxy && map.podIn(netns)?.sidecar) return { ...place, name: 'envoy', kind: 'envoy' };
+    if (isProxy) return { ...place, name: 'ztunnel', kind: 'ztunnel' };
     if (role === 'outside') return { ...place, name: 'outside', kind: 'outside' };
     if (role === 'node') return { ...place, name: this.#nodeName(netns, address), kind: 'node' };
     const owner = map.podIn(netns) ?? map.guestIn(netns);
@@ -118,14 +119,31 @@ export class PathBuilder {
   }
 }
 
-function hboneOf({ tls }: Connection, stream: ConnectStream): HboneLeg {
+function wrappingOf(
+  connection: Connection,
+  stream: ConnectStream | undefined,
+): Pick<Leg, 'encapsulation' | 'hbone' | 'mtls'> {
+  const tls = tlsOf(connection);
+  const hbone: HboneLeg | undefined = stream && { stream, ...tls };
+  if (hbone !== undefined) return { encapsulation: 'hbone', hbone };
+  return isBetweenSidecars(connection)
+    ? { encapsulation: 'mtls', mtls: tls }
+    : { encapsulation: 'plain' };
+}
+
+/** Istio's clients name the cluster as server name; an app's own TLS is no encapsulation of ours. */
+function isBetweenSidecars({ tls }: Connection): boolean {
+  return tls !== undefined && tls.state !== 'cleartext' && tls.sni?.startsWith('outbound_.') === true;
+}
+
+function tlsOf({ tls }: Connection): MtlsLeg {
   return {
-    stream,
     ...(tls?.clientIdentity !== undefined && { clientIdentity: tls.clientIdentity }),
     ...(tls?.serverIdentity !== undefined && { serverIdentity: tls.serverIdentity }),
     ...(tls?.version !== undefined && { version: tls.version }),
     ...(tls?.cipher !== undefined && { cipher: tls.cipher }),
     ...(tls?.alpn !== undefined && { alpn: tls.alpn }),
+    ...(tls?.sni !== undefined && { sni: tls.sni }),
   };
 }
 

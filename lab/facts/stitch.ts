@@ -243,7 +243,9 @@ function stepUpstream(
     .fromClient(netns, 'tcp', upstream.local)
     .filter((each) => wantedOf(each, context) === upstream.remote);
   const connection = inUseAt(candidates, BigInt(record.closedNs));
-  if (connection === undefined || !isWithin(connection, record)) {
+  // Envoy keeps connections for later requests.
+  const isKept = record.proxy === 'envoy' && connection !== undefined;
+  if (connection === undefined || !(isKept || isWithin(connection, record))) {
     const tuple = `${upstream.local} → ${upstream.remote}`;
     path.lacks(`leg record ${record.id} names upstream ${tuple}, no packets of it in ${netns}`);
     return undefined;

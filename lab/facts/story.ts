@@ -4,7 +4,8 @@ import { CAPTURE_FILES } from '../capture/layout.ts';
 import { encodePacket, encodePcapngHead } from '../capture/pcapng-write.ts';
 import { addressesOf, nodeAddresses, vipsOf } from '../plan/families.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { Connection, Path, RunFacts, Sighting } from './facts.ts';
+import { endName } from './end-name.ts';
+import type { Connection, Leg, Path, RunFacts, Sighting } from './facts.ts';
 import { readStoryFrames, type StoryFrame } from './story-frames.ts';
 
 export interface WriteStoryOptions {
@@ -73,10 +74,13 @@ function chaptersOf({ connections, paths }: RunFacts): readonly Chapter[] {
 function commentOf(path: Path, index: number): string {
   const leg = path.legs[index];
   if (leg === undefined) return '';
-  const how = leg.hbone === undefined ? 'plain' : `HBONE stream ${leg.hbone.stream.stream}`;
-  const end = ({ name, node, kind }: typeof leg.from): string =>
-    kind === 'ztunnel' && node !== undefined ? `${name}(${node})` : name;
-  return `leg ${leg.number} of "${path.request.name}": ${end(leg.from)} → ${end(leg.to)}, ${how}`;
+  const how = wrappingOf(leg);
+  return `leg ${leg.number} of "${path.request.name}": ${endName(leg.from)} → ${endName(leg.to)}, ${how}`;
+}
+
+function wrappingOf({ hbone, encapsulation }: Leg): string {
+  if (hbone !== undefined) return `HBONE stream ${hbone.stream.stream}`;
+  return encapsulation === 'mtls' ? 'mTLS of sidecars' : 'plain';
 }
 
 async function readChapters(dir: string, chapters: readonly Chapter[]): Promise<StoryFrame[]> {

@@ -2,6 +2,7 @@ import type { IptablesBackend } from '../../dataplane/redirect/era.ts';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
+import { envoyCapability } from './envoy.ts';
 import { geneveTunnels } from './geneve-tunnels.ts';
 import { runProgram } from './run.ts';
 
@@ -177,7 +178,7 @@ function nft(name: string, neededFor: string, commands: readonly string[]): Prob
 /** Tries everything a lab may need, each in a namespace that ends with the trial. Needs root. */
 export async function probeMachine(): Promise<readonly Capability[]> {
   const tried = await Promise.all(PROBES.map(tryProbe));
-  return [...(await readFacts()), ...tried, await geneveTunnels()];
+  return [...(await readFacts()), ...tried, await geneveTunnels(), await envoyCapability()];
 }
 
 /**
@@ -188,6 +189,7 @@ export async function missingFor(...needs: readonly string[]): Promise<readonly 
   const wanted = PROBES.filter((probe) => needs.some((need) => isRequired(probe.required, need)));
   const tried = await Promise.all(wanted.map(tryProbe));
   if (needs.includes('geneve')) tried.push(await geneveTunnels());
+  if (needs.includes('sidecars')) tried.push(await envoyCapability());
   return tried.filter((capability) => !capability.present);
 }
 

@@ -51,7 +51,7 @@ export function checkSource(facts: RunFacts, path: Path, wanted: string): Check 
     return refuted('source', { text: `source ${seen}, wanted ${wanted}`, wanted, seen });
   }
   if (lack !== undefined) return couldNotRun('source', wanted, lack);
-  if (sighting === undefined || last?.to.kind === 'ztunnel') {
+  if (sighting === undefined || last?.to.kind === 'ztunnel' || last?.to.kind === 'envoy') {
     return couldNotRun('source', wanted, 'a leg that reached the app');
   }
   const ip = ipOf(sighting.client);

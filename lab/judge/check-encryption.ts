@@ -126,7 +126,8 @@ export function lackOfDecryption(facts: RunFacts, path: Path, leg: Leg): string 
   const isCarried = path.canary.decrypted.some(
     (each) => each.connection === leg.connection && each.stream === stream,
   );
-  return isCarried ? undefined : `the canary in stream ${stream} of leg ${leg.number}`;
+  const where = leg.encapsulation === 'mtls' ? 'what' : `stream ${stream} of what`;
+  return isCarried ? undefined : `the canary in ${where} leg ${leg.number} decrypts to`;
 }
 
 /** A tunnel without TLS: its CONNECT stands on the wire for all to read. */

@@ -37,7 +37,7 @@ function isLeg(facts: RunFacts, leg: Leg, text: string | undefined): boolean {
     isEnd(facts, leg.from, wanted.from.name, wanted.from.node) &&
     isEnd(facts, leg.to, wanted.to.name, wanted.to.node) &&
     portOf(leg.to) === wanted.port &&
-    (leg.encapsulation === 'hbone') === wanted.isHbone
+    leg.encapsulation === wanted.encapsulation
   );
 }
 

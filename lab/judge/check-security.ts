@@ -1,4 +1,4 @@
-import type { Leg, Path, RunFacts } from '../facts/facts.ts';
+import type { Leg, MtlsLeg, Path, RunFacts } from '../facts/facts.ts';
 import { isCleartext, lackOfSecrets } from './check-encryption.ts';
 import { couldNotRun, decide, framesOf, holds, lackOfPath, refuted } from './evidence.ts';
 import type { Check } from './verdict.ts';
@@ -9,17 +9,18 @@ export interface Identities {
 }
 
 /**
- * `mtls`: every leg that leaves a namespace (in era geneve: leaves a node) is HBONE in TLS 1.3 with a certificate of each side,
- * read from the decrypted handshake. `plain`: no leg is HBONE.
+ * `mtls`: every leg that leaves a namespace (in era geneve: leaves a node) is HBONE or mutual TLS of
+ * sidecars, in TLS 1.3 with a certificate of each side, read from the decrypted handshake. `plain`:
+ * no leg is.
  */
 export function checkSecurity(facts: RunFacts, path: Path, wanted: 'mtls' | 'plain'): Check {
   const lack = lackOfPath(facts, path);
   if (lack !== undefined) return couldNotRun('security', wanted, lack);
-  const tunnels = path.legs.filter((leg) => leg.encapsulation === 'hbone');
+  const tunnels = path.legs.filter((leg) => leg.encapsulation !== 'plain');
   if (wanted === 'plain') {
     const isPlain = tunnels.length === 0;
-    const seen = isPlain ? 'plain' : `HBONE on leg ${tunnels[0]!.number}`;
-    const text = isPlain ? 'plain: no HBONE leg' : `${seen}, wanted plain`;
+    const seen = isPlain ? 'plain' : `${wrapping(tunnels[0]!)} on leg ${tunnels[0]!.number}`;
+    const text = isPlain ? 'plain: no HBONE or mTLS leg' : `${seen}, wanted plain`;
     return decide('security', isPlain, {
       text,
       wanted,
@@ -41,7 +42,7 @@ function checkMtls(facts: RunFacts, path: Path, tunnels: readonly Leg[]): Check 
   if (offender !== undefined || tunnels.length === 0) {
     const seen =
       offender === undefined
-        ? 'no HBONE leg'
+        ? 'no HBONE or mTLS leg'
         : `leg ${offender.number} ${open === offender ? 'without TLS' : 'plain'} from ${offender.from.netns} to ${offender.to.netns}`;
     const frames = offender === undefined ? [] : framesOfLegs(facts, [offender]);
     return refuted('security', { text: `${seen}, wanted mtls`, wanted, seen, frames });
@@ -56,7 +57,7 @@ function checkMtls(facts: RunFacts, path: Path, tunnels: readonly Leg[]): Check 
     }
   }
   const shown = tunnels.map((leg) => `leg ${leg.number}`).join(', ');
-  const text = `mtls: ${tunnels[0]!.hbone?.version} with both certificates (${shown})`;
+  const text = `mtls: ${tlsOfLeg(tunnels[0]!)?.version} with both certificates (${shown})`;
   return holds('security', { text, wanted, seen: 'mtls', frames: framesOfLegs(facts, tunnels) });
 }
 
@@ -67,10 +68,12 @@ function isToOwnZtunnel({ from, to }: Leg): boolean {
 }
 
 /** What a decrypted tunnel lacks to be mutual TLS 1.3. */
-function weaknessOf({ number, hbone }: Leg): string | undefined {
-  if (hbone?.version !== 'TLS 1.3') return `leg ${number} is ${hbone?.version ?? 'no TLS'}`;
-  if (hbone.serverIdentity === undefined) return `leg ${number}: no SPIFFE identity of the server`;
-  if (hbone.clientIdentity === undefined) return `leg ${number}: no SPIFFE identity of the client`;
+function weaknessOf(leg: Leg): string | undefined {
+  const { number } = leg;
+  const tls = tlsOfLeg(leg);
+  if (tls?.version !== 'TLS 1.3') return `leg ${number} is ${tls?.version ?? 'no TLS'}`;
+  if (tls.serverIdentity === undefined) return `leg ${number}: no SPIFFE identity of the server`;
+  if (tls.clientIdentity === undefined) return `leg ${number}: no SPIFFE identity of the client`;
   return undefined;
 }
 
@@ -79,25 +82,35 @@ export function checkIdentities(facts: RunFacts, path: Path, wanted: Identities)
   const shown = [wanted.client, wanted.server].map((each) => each ?? 'any').join(' ⇄ ');
   const lack = lackOfPath(facts, path);
   if (lack !== undefined) return couldNotRun('identities', shown, lack);
-  const tunnels = path.legs.filter((leg) => leg.encapsulation === 'hbone');
+  const tunnels = path.legs.filter((leg) => leg.encapsulation !== 'plain');
   if (tunnels.length === 0 || tunnels.some((leg) => isCleartext(facts, leg))) {
-    const seen = tunnels.length === 0 ? 'no HBONE leg' : 'a tunnel without TLS';
+    const seen = tunnels.length === 0 ? 'no HBONE or mTLS leg' : 'a tunnel without TLS';
     return refuted('identities', { text: `identities: ${seen}`, wanted: shown, seen });
   }
   for (const leg of tunnels) {
     const unread = lackOfSecrets(facts, leg);
     if (unread !== undefined) return couldNotRun('identities', shown, unread);
   }
-  const wrong = tunnels.find(
-    ({ hbone }) =>
-      (wanted.client !== undefined && hbone?.clientIdentity !== wanted.client) ||
-      (wanted.server !== undefined && hbone?.serverIdentity !== wanted.server),
-  );
-  const shownLeg = wrong ?? tunnels[0]!;
-  const seen = `${shownLeg.hbone?.clientIdentity ?? 'none'} ⇄ ${shownLeg.hbone?.serverIdentity ?? 'none'}`;
+  const wrong = tunnels.find((leg) => {
+    const tls = tlsOfLeg(leg);
+    return (
+      (wanted.client !== undefined && tls?.clientIdentity !== wanted.client) ||
+      (wanted.server !== undefined && tls?.serverIdentity !== wanted.server)
+    );
+  });
+  const shownTls = tlsOfLeg(wrong ?? tunnels[0]!);
+  const seen = `${shownTls?.clientIdentity ?? 'none'} ⇄ ${shownTls?.serverIdentity ?? 'none'}`;
   const text = wrong === undefined ? `identities ${seen}` : `identities ${seen}, wanted ${shown}`;
   const frames = framesOfLegs(facts, tunnels);
   return decide('identities', wrong === undefined, { text, wanted: shown, seen, frames });
+}
+
+function wrapping({ encapsulation }: Leg): string {
+  return encapsulation === 'mtls' ? 'mTLS' : 'HBONE';
+}
+
+function tlsOfLeg({ hbone, mtls }: Leg): MtlsLeg | undefined {
+  return hbone ?? mtls;
 }
 
 function framesOfLegs(facts: RunFacts, legs: readonly Leg[]) {

@@ -1,4 +1,5 @@
 import { splitAddress } from '../facts/address.ts';
+import { endName, podOfNetns } from '../facts/end-name.ts';
 import type { InterfaceFacts, Leg, LegEnd, Place, RunFacts } from '../facts/facts.ts';
 
 /** Whether a word of an expectation names this place: `sleep`, `demo/sleep`, `sleep.demo`, `node1`. */
@@ -45,11 +46,11 @@ function netnsOf(place: string): string {
 /** One leg in the notation of topologies: `ztunnel(node1) -> httpbin:15008 hbone`. */
 export function legText(facts: RunFacts, leg: Leg): string {
   const to =
-    leg.encapsulation === 'hbone' || portOf(leg.to) === 15006
+    leg.encapsulation !== 'plain' || portOf(leg.to) === 15006
       ? podOf(facts, leg.to)
-      : endText(leg.to);
+      : endName(leg.to);
   const port = portOf(leg.to);
-  return `${endText(leg.from)} -> ${to}:${port}${leg.encapsulation === 'hbone' ? ' hbone' : ''}`;
+  return `${endName(leg.from)} -> ${to}:${port}${leg.encapsulation === 'plain' ? '' : ` ${leg.encapsulation}`}`;
 }
 
 /** The port a leg arrived at: that of the listener, whatever the socket calls itself. */
@@ -64,6 +65,10 @@ export function isEnd(
   name: string,
   node: string | undefined,
 ): boolean {
+  // In brackets stands the node of a ztunnel, the pod of a sidecar.
+  if (name === 'envoy') {
+    return end.kind === 'envoy' && (node === undefined || podOfNetns(end.netns) === node);
+  }
   if (node !== undefined && end.node !== node) return false;
   if (name === 'ztunnel') return end.kind === 'ztunnel';
   if (end.netns === name) return true;
@@ -72,10 +77,6 @@ export function isEnd(
   const isAt = (place: Place): boolean =>
     place.netns === end.netns || (end.kind === 'ztunnel' && place.addresses.includes(ip));
   return facts.places.some((place) => isNamed(place, name) && isAt(place));
-}
-
-function endText(end: LegEnd): string {
-  return end.kind === 'ztunnel' && end.node !== undefined ? `ztunnel(${end.node})` : end.name;
 }
 
 function podOf(facts: RunFacts, end: LegEnd): string {

@@ -98,17 +98,17 @@ function checkLink(
 ): Check {
   const ends = [out, ...(next?.direction === 'in' ? [next] : [])];
   const link = ends.map((each) => `${each.netns}/${each.interface}`).join(' → ');
-  const wanted = 'HBONE';
+  const wanted = leg.encapsulation === 'mtls' ? 'mTLS' : 'HBONE';
   const frames = framesOf(ends);
   // A connection whose first bytes were lost looks plain.
   const packets = lackOfPackets(facts);
-  if (packets !== undefined) return couldNotRun('link', `${link}: HBONE`, packets);
+  if (packets !== undefined) return couldNotRun('link', `${link}: ${wanted}`, packets);
   if (leg.encapsulation === 'plain' || isCleartext(facts, leg)) {
     const seen = leg.encapsulation === 'plain' ? 'plain' : 'HTTP/2 without TLS';
     return decide('link', false, { text: `${link}: ${seen}`, wanted, seen, frames });
   }
   const lack = lackOfDecryption(facts, path, leg);
-  if (lack !== undefined) return couldNotRun('link', `${link}: HBONE`, lack);
-  const seen = `HBONE, leg ${leg.number}`;
+  if (lack !== undefined) return couldNotRun('link', `${link}: ${wanted}`, lack);
+  const seen = `${leg.encapsulation === 'mtls' ? 'mTLS' : 'HBONE'}, leg ${leg.number}`;
   return holds('link', { text: `${link}: ${seen}`, wanted, seen, frames });
 }

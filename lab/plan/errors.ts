@@ -8,6 +8,7 @@ export type PlanErrorCode =
   | 'LAB_UNKNOWN_NODE'
   | 'LAB_UNKNOWN_SERVICE'
   | 'LAB_UNKNOWN_NAME'
+  | 'LAB_BAD_ANNOTATION'
   | 'LAB_BAD_TARGET';
 
 /** A plan that cannot be made, or a word that names nothing in it: bad input, exit code 2. */

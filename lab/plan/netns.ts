@@ -1,3 +1,6 @@
+import { renderRestore } from '../../dataplane/redirect/render.ts';
+import { PASSTHROUGH_SOURCE } from '../../dataplane/redirect/sidecar-constants.ts';
+import { sidecarRules } from '../../dataplane/redirect/sidecar-rules.ts';
 import type { CniName } from '../../topologies/cni.ts';
 import type { IpFamily } from '../../topologies/ip.ts';
 import { DNS_SERVICE_IPS, RANGES } from '../../topologies/ranges.ts';
@@ -9,6 +12,7 @@ import { linkNames, macOf } from './hash.ts';
 import { renderKubeProxy } from './kube-proxy.ts';
 import type { NetnsPlan, NodePlan, PodPlan, RoutePlan, ServicePlan, VethPlan } from './plan.ts';
 import { hostsOfMachine, hostsOfPod, NO_RESOLVER, resolvConfOfPod } from './resolver.ts';
+import type { SidecarPlan } from './sidecars.ts';
 import { sysctlsIfPresent, sysctlsOf } from './sysctls.ts';
 
 const BRIDGE = 'br0';
@@ -27,6 +31,7 @@ export interface Parts {
 
 /** A pod's netns as the node sees it: ztunnel's included, which is no pod of the plan. */
 interface PodNetns extends Addressed {
+  readonly sidecar?: SidecarPlan;
   readonly netns: string;
   readonly hostLink: string;
   readonly node: string;
@@ -175,8 +180,9 @@ function podNetns(
 ): NetnsPlan {
   const guest = guests.find(({ podNetns }) => podNetns === pod.netns);
   const attached = attachPod(cni, node, pod);
-  const restore = guest && masqueradeGuest(guest, 'IPv4');
-  const restoreIpv6 = guest && masqueradeGuest(guest, 'IPv6');
+  const rules = (family: IpFamily): string | undefined =>
+    (guest && masqueradeGuest(guest, family)) ?? redirectToSidecar(pod, family, ipFamilies);
+  const [restore, restoreIpv6] = [rules('IPv4'), rules('IPv6')];
   const isZtunnel = [node.ztunnelNetns, node.spareZtunnel?.netns].includes(pod.netns);
   const role = isZtunnel ? 'ztunnel' : 'pod';
   const servers = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);
@@ -188,11 +194,34 @@ function podNetns(
     sysctlsIfPresent: sysctlsIfPresent(role),
     bridges: [],
     routes: attached.routes,
-    addresses: [...attached.addresses, ...(guest ? towardsGuest(guest, ipFamilies) : [])],
+    addresses: [
+      ...attached.addresses,
+      ...(guest ? towardsGuest(guest, ipFamilies) : []),
+      ...passthroughSources(pod, ipFamilies),
+    ],
     resolvConf:
       searchNamespace === undefined ? NO_RESOLVER : resolvConfOfPod(searchNamespace, servers),
     hosts: hostsOfPod(pod.netns, pod, ipFamilies),
     ...(restore === undefined ? {} : { restore }),
     ...(restoreIpv6 === undefined ? {} : { restoreIpv6 }),
   };
+}
+
+/** Rules of istio-init, which is there before any other program of the pod. */
+function redirectToSidecar(
+  { sidecar }: PodNetns,
+  family: IpFamily,
+  ipFamilies: readonly IpFamily[],
+): string | undefined {
+  if (sidecar?.redirect === undefined || !ipFamilies.includes(family)) return undefined;
+  return renderRestore(sidecarRules(family === 'IPv4' ? 'ipv4' : 'ipv6', sidecar.redirect));
+}
+
+/** 127.0.0.6 is loopback anyway; istio-init adds its counterpart. */
+function passthroughSources(
+  { sidecar }: PodNetns,
+  ipFamilies: readonly IpFamily[],
+): NetnsPlan['addresses'] {
+  const isWanted = sidecar !== undefined && ipFamilies.includes('IPv6');
+  return isWanted ? [{ link: 'lo', address: `${PASSTHROUGH_SOURCE.ipv6}/128` }] : [];
 }

@@ -20,6 +20,7 @@ import { planNetns } from './netns.ts';
 import type { OutsidePlan, Plan } from './plan.ts';
 import { namedPortsOf, planPods } from './pods.ts';
 import { planServices } from './services.ts';
+import { withSidecars } from './sidecars.ts';
 
 export interface PlanOptions {
   /** Name of the lab; the topology's own when absent. */
@@ -51,7 +52,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   const problem = familiesProblem({ era, ipFamilies });
   if (problem !== undefined) throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', problem);
   const nodes = planNodes(topology.nodes, ipFamilies, options);
-  const pods = planPods(objects, nodes);
+  const pods = withSidecars(planPods(objects, nodes), objects);
   const guests = planGuests(pods, ipFamilies);
   const services = planServices(objects, pods, { namedPorts: namedPortsOf(objects), ipFamilies });
   const [dnsServiceIp, secondDnsServiceIp] = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);

@@ -2,6 +2,7 @@ import type { Era, IptablesBackend, TproxyRelease } from '../../dataplane/redire
 import type { GeneveRelease } from '../../dataplane/redirect/geneve-constants.ts';
 import type { CniName, NetworkPolicyFlavour } from '../../topologies/cni.ts';
 import type { GuestPlan } from './guests.ts';
+import type { SidecarPlan } from './sidecars.ts';
 import type {
   CaptureOptions,
   IpFamily,
@@ -195,6 +196,8 @@ export interface PodPlan {
   readonly workloadType: 'deployment' | 'pod';
   /** Whether labels of pod and namespace ask for ambient when the lab starts. */
   readonly enrolled: boolean;
+  /** Its sidecar; absent for none. */
+  readonly sidecar?: SidecarPlan;
   /** `system` pods (cluster DNS) are the lab's own. */
   readonly system: boolean;
   readonly apps: readonly AppPlan[];

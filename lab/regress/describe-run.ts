@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { ipOf } from '../facts/address.ts';
 import type { Connection, Leg, LegEnd, Path, RunFacts } from '../facts/facts.ts';
+import { endName } from '../facts/end-name.ts';
 import { framesOf } from '../judge/evidence.ts';
 import { nameOf } from '../judge/places.ts';
 import type { FrameRef } from '../judge/verdict.ts';
@@ -160,7 +161,7 @@ function describeLeg(facts: RunFacts, leg: Leg): readonly BaselineFact[] {
   ): BaselineFact => {
     return { key: `${group}${PART}${name}`, value, frames: seenAt };
   };
-  const head = `${endText(leg.from)} -> ${endText(leg.to)}, ${leg.encapsulation} ${leg.protocol}`;
+  const head = `${endName(leg.from)} -> ${endName(leg.to)}, ${leg.encapsulation} ${leg.protocol}`;
   const { wanted, to } = leg;
   return [
     { key: group, value: head, frames },
@@ -176,34 +177,33 @@ function describeLeg(facts: RunFacts, leg: Leg): readonly BaselineFact[] {
 }
 
 /** A tunnel outlives its streams for as long as the pool likes: only whether it came to be counts. */
-function endOf({ encapsulation, hbone }: Leg, connection: Connection | undefined): string {
+function endOf({ encapsulation, hbone, mtls }: Leg, connection: Connection | undefined): string {
   const end = connection?.end ?? 'unknown';
-  const isPooled = encapsulation === 'hbone' && hbone !== undefined;
+  const isPooled = encapsulation !== 'plain' && (hbone ?? mtls) !== undefined;
   return isPooled && ['closed', 'reset', 'open'].includes(end) ? 'kept in the pool' : end;
 }
 
 function describeTunnel(
   facts: RunFacts,
-  { hbone }: Leg,
+  { hbone, mtls }: Leg,
   connection: Connection | undefined,
 ): readonly (readonly [name: string, value: string])[] {
-  if (hbone === undefined) return [];
-  const { stream, version, cipher, alpn, clientIdentity, serverIdentity } = hbone;
-  const authority =
-    stream.authority === undefined ? 'unknown' : stableAddress(facts, stream.authority);
+  const session = hbone ?? mtls;
+  if (session === undefined) return [];
+  const { version, cipher, alpn, clientIdentity, serverIdentity } = session;
+  const authority = hbone?.stream.authority;
+  const asked = authority === undefined ? 'unknown' : stableAddress(facts, authority);
   const state = [connection?.tls?.state ?? 'no TLS', version, cipher, alpn];
   return [
     ['tls', state.filter((each) => each !== undefined).join(' ')],
     ['client', clientIdentity ?? 'no identity'],
     ['server', serverIdentity ?? 'no identity'],
-    ['connect', `${authority}: ${stream.status ?? 'no answer'}`],
+    ...(hbone === undefined
+      ? []
+      : [['connect', `${asked}: ${hbone.stream.status ?? 'no answer'}`] as const]),
   ];
 }
 
 function connectionOf(facts: RunFacts, leg: Leg | undefined): Connection | undefined {
   return leg === undefined ? undefined : facts.connections[leg.connection];
-}
-
-function endText({ kind, name, node }: LegEnd): string {
-  return kind === 'ztunnel' && node !== undefined ? `ztunnel(${node})` : name;
 }

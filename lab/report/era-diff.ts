@@ -120,10 +120,11 @@ function partsOfPath(path: Path, facts: RunFacts): readonly Part[] {
 }
 
 function linesOfLeg(leg: Leg, facts: RunFacts): readonly string[] {
-  const { number, from, to, encapsulation, hbone } = leg;
+  const { number, from, to, encapsulation } = leg;
+  const identity = (leg.hbone ?? leg.mtls)?.serverIdentity;
   const wanted = leg.wanted === undefined ? '' : `, wanted ${leg.wanted}`;
   const connection = facts.connections[leg.connection];
-  const who = hbone?.serverIdentity === undefined ? [] : [`  to ${hbone.serverIdentity}`];
+  const who = identity === undefined ? [] : [`  to ${identity}`];
   return [
     `${number} ${from.name} → ${to.name} ${encapsulation} ${from.address} → ${to.address}${wanted}`,
     ...who,

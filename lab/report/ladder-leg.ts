@@ -110,21 +110,23 @@ function named(facts: RunFacts, address: string): string {
 
 function renderTunnel(leg: Leg, { tls }: Connection, options: LadderOptions): readonly string[] {
   const { hbone } = leg;
-  if (hbone === undefined) return [];
-  const { stream } = hbone;
-  const answer = stream.status === undefined ? 'no answer' : String(stream.status);
+  const session = hbone ?? leg.mtls;
+  if (session === undefined) return [];
+  const stream = hbone?.stream;
+  const answer = stream?.status === undefined ? 'no answer' : String(stream.status);
   const connect =
-    stream.authority === undefined ? [] : [`    CONNECT ${stream.authority} → ${answer}`];
+    stream?.authority === undefined ? [] : [`    CONNECT ${stream.authority} → ${answer}`];
   if (tls?.state === 'cleartext') return ['    HTTP/2 without TLS', ...connect];
   if (tls?.state !== 'decrypted') {
     return [`    TLS, not decrypted: ${tls?.reason ?? 'no secrets'}`, ...connect];
   }
-  const identities = `${hbone.clientIdentity ?? 'no identity'} ⇄ ${hbone.serverIdentity ?? 'no identity'}`;
-  const cipher = [hbone.version, hbone.cipher, hbone.alpn].filter(Boolean).join(' · ');
+  const identities = `${session.clientIdentity ?? 'no identity'} ⇄ ${session.serverIdentity ?? 'no identity'}`;
+  const sni = leg.mtls?.sni === undefined ? '' : `SNI ${leg.mtls.sni}`;
+  const cipher = [session.version, session.cipher, session.alpn, sni].filter(Boolean).join(' · ');
   const both = [cipher, ...connect.map((text) => text.trim())].join(' · ');
-  const session =
+  const words =
     columns(both) + 4 <= options.width ? [`    ${both}`] : [`    ${cipher}`, ...connect];
-  return [...session, ...indented(identities, options)];
+  return [...words, ...indented(identities, options)];
 }
 
 interface Cells {

@@ -1,11 +1,12 @@
 import { TUNNEL_KIND_TEXT } from '../../dataplane/tunnels/tunnel.ts';
 import { ipOf, splitAddress } from '../facts/address.ts';
 import type { Leg, LegEnd, RunFacts, Sighting, Tunnelled } from '../facts/facts.ts';
+import { endName } from '../facts/end-name.ts';
 import { isSameStep } from '../facts/passes.ts';
 
-/** Who holds a socket: `sleep`, `ztunnel(node1)`, `node1`, `outside`. */
+/** Who holds a socket: `sleep`, `ztunnel(node1)`, `envoy(sleep)`, `node1`, `outside`. */
 export function endText(end: LegEnd): string {
-  return end.kind === 'ztunnel' && end.node !== undefined ? `ztunnel(${end.node})` : end.name;
+  return endName(end);
 }
 
 /** How a leg is wrapped: `plain, inside sleep.demo`, `HBONE stream 1, new tunnel`. */
@@ -13,6 +14,10 @@ export function kindOf(leg: Leg): string {
   const inside = leg.from.netns === leg.to.netns ? `, inside ${leg.from.netns}` : '';
   if (leg.encapsulation === 'plain') {
     return `${leg.protocol === 'udp' ? 'plain UDP' : 'plain'}${inside}`;
+  }
+  if (leg.encapsulation === 'mtls') {
+    const kept = leg.reused === undefined ? '' : leg.reused ? ', kept open' : ', new connection';
+    return `mTLS of sidecars${kept}${inside}`;
   }
   const stream = `HBONE stream ${leg.hbone?.stream.stream}`;
   const age = leg.reused === undefined ? '' : leg.reused ? ' of an open tunnel' : ', new tunnel';

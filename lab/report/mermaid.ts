@@ -26,12 +26,21 @@ function name(names: Map<string, string>, end: LegEnd): string {
 
 /** A ztunnel has its sockets in each pod's namespace, but is one program a node. */
 function keyOf({ kind, name, node, netns }: LegEnd): string {
+  if (kind === 'envoy') return `envoy ${netns}`;
   return kind === 'ztunnel' ? `ztunnel ${node ?? netns}` : name;
 }
 
 function askLines(facts: RunFacts, leg: Leg, names: Map<string, string>): readonly string[] {
   const [from, to] = [name(names, leg.from), name(names, leg.to)];
   const wanted = leg.wanted === undefined ? '' : ` (wanted ${nameOf(facts, ipOf(leg.wanted))})`;
+  if (leg.mtls !== undefined) {
+    const { clientIdentity: client, serverIdentity: server } = leg.mtls;
+    const both = `${shortIdentity(client)} to ${shortIdentity(server)}`;
+    return [
+      `  ${from}->>${to}: ${escaped(leg.to.address)}`,
+      `  Note over ${from},${to}: ${escaped(`mutual TLS, ${both}`)}`,
+    ];
+  }
   if (leg.hbone === undefined) {
     return [`  ${from}->>${to}: ${leg.protocol} ${escaped(leg.to.address)}${escaped(wanted)}`];
   }

@@ -1,6 +1,7 @@
 import type { RunFacts } from '../facts/facts.ts';
 import type { RunVerdict, ScenarioVerdict } from '../judge/verdict.ts';
 import { tunnelKindText } from './leg-words.ts';
+import { WRAPPING_WORDS } from './wrapping.ts';
 import { counted, pad, styled, type TextOptions, wrap } from './text.ts';
 
 export interface SummaryOptions extends TextOptions {
@@ -51,12 +52,12 @@ function rowOf(scenario: ScenarioVerdict, facts: RunFacts): Row {
   const path = facts.paths[scenario.paths[0] ?? -1];
   const held = scenario.checks.filter(({ outcome }) => outcome === 'holds').length;
   const { status, outcome } = path?.request ?? {};
-  const isTunnelled = path?.legs.some(({ encapsulation }) => encapsulation === 'hbone');
+  const wrapping = path?.legs.find(({ encapsulation }) => encapsulation !== 'plain')?.encapsulation;
   return [
     MARKS[scenario.outcome],
     scenario.name,
     status === undefined ? (outcome ?? '') : String(status),
-    path === undefined ? '' : isTunnelled === true ? 'HBONE' : 'plain',
+    path === undefined ? '' : WRAPPING_WORDS[wrapping ?? 'plain'],
     String(path?.legs.length ?? ''),
     String(path?.hops ?? ''),
     String(path?.passes ?? ''),

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess, type SpawnOptions, type StdioOptions } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fchownSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { withNetns } from '../../dataplane/kernel/netns.ts';
 import { realtimeNs } from '../../dataplane/kernel/process.ts';
@@ -18,6 +18,10 @@ export interface ChildSpec {
   readonly env: Readonly<Record<string, string>>;
   /** With a channel for messages (`process.send`). */
   readonly ipc?: boolean;
+  /** Whom it runs as; root when absent. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+  /** Files that it gets opened for appending, as descriptor 3 and those after it. */
+  readonly files?: readonly string[];
 }
 
 /** One program of the lab, and what became of it. */
@@ -49,13 +53,17 @@ export class ChildTable {
    */
   async start(spec: ChildSpec): Promise<Child> {
     const log = openSync(join(this.#logs, `${spec.name}.log`), 'a', 0o600);
-    const stdio: StdioOptions = spec.ipc ? ['ignore', log, log, 'ipc'] : ['ignore', log, log];
+    const files = (spec.files ?? []).map((file) => openSync(file, 'a'));
+    const stdio: StdioOptions = ['ignore', log, log, ...(spec.ipc ? ['ipc' as const] : files)];
     try {
-      const started = spawnIn(spec.netnsFd, spec.argv, { stdio, env: { ...spec.env } });
+      // A program that opens /dev/stdout anew is asked for the file's own permissions.
+      if (spec.user) fchownSync(log, spec.user.uid, spec.user.gid);
+      const options = { stdio, env: { ...spec.env }, ...spec.user };
+      const started = spawnIn(spec.netnsFd, spec.argv, options);
       await waitForSpawn(started, spec);
       return this.#adopt(spec, started);
     } finally {
-      closeSync(log);
+      for (const fd of [log, ...files]) closeSync(fd);
     }
   }
 

@@ -52,6 +52,10 @@ export function createHandlers(world: World, end: () => void): ControlHandlers {
       await ready().retire(node);
       return {};
     },
+    renewSidecars: async () => {
+      await ready().renewSidecars();
+      return {};
+    },
     drift: () => world.drift(),
     down: async () => {
       await world.stop();

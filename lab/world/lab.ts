@@ -55,6 +55,8 @@ export interface Lab extends AsyncDisposable {
   surge(node: string): Promise<void>;
   /** Ends the older of a node's two ztunnels and resolves when it has let go of its connections. */
   retire(node: string): Promise<void>;
+  /** Every sidecar's Envoy is started anew, with no connection of before. Nothing without sidecars. */
+  renewSidecars(): Promise<void>;
   /** What the built-in apps saw, newest last; all of it, or what carried one canary. */
   observations(canary?: string): Promise<readonly AppObservation[]>;
   /** Rules, links and addresses of the running world against the plan; empty when equal. */
@@ -117,7 +119,15 @@ export interface Progress {
 }
 
 export type ProgressStep =
-  'supervisor' | 'namespaces' | 'links' | 'rules' | 'processes' | 'enrol' | 'apps' | 'ready';
+    | 'supervisor'
+  | 'namespaces'
+  | 'links'
+  | 'rules'
+  | 'processes'
+  | 'sidecars'
+  | 'enrol'
+  | 'apps'
+  | 'ready';
 
 export interface ExecOptions {
   readonly stdio?: StdioOptions;
@@ -225,7 +235,7 @@ export interface PodStatus {
 }
 
 export interface ProcessStatus {
-  readonly kind: ProcessKind | 'recorder' | 'command';
+  readonly kind: ProcessKind | 'recorder' | 'command' | 'envoy';
   readonly name: string;
   readonly node: string;
   readonly netns: string;

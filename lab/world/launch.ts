@@ -4,7 +4,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { FileLock } from '../../dataplane/kernel/process.ts';
+import { findEnvoy, HOW_TO_GET_ENVOY } from '../hosts/envoy.ts';
 import type { Plan } from '../plan/plan.ts';
+import { injectedPods } from '../plan/sidecars.ts';
 import { errorFromWire, LabError } from './errors.ts';
 import { JsonLines, toJsonLine } from './json-lines.ts';
 import type { CreateLabOptions } from './lab.ts';
@@ -39,6 +41,7 @@ export async function launchSupervisor(
   options: CreateLabOptions,
 ): Promise<LaunchedSupervisor> {
   options.signal?.throwIfAborted();
+  const envoy = envoyFor(plan);
   const began = performance.now();
   const claim = await claimLab(paths);
   if (!claim) throw exists(plan.lab);
@@ -50,7 +53,7 @@ export async function launchSupervisor(
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     options.signal?.throwIfAborted();
-    sendOrder(child, { plan, ...orderOf(options) });
+    sendOrder(child, { plan, ...orderOf(options), ...(envoy !== undefined && { envoy }) });
     const onStarted = (): number => {
       const ms = performance.now() - began;
       options.onProgress?.({ step: 'supervisor', state: 'done', text, ms });
@@ -65,6 +68,16 @@ export async function launchSupervisor(
   }
   letGo(child, options.detached === true);
   return { kill };
+}
+
+/** @throws LabError LAB_PROGRAM_MISSING when pods have a sidecar and there is no Envoy */
+function envoyFor(plan: Plan): string | undefined {
+  const [pod] = injectedPods(plan);
+  if (pod === undefined) return undefined;
+  const envoy = findEnvoy();
+  if (envoy !== undefined) return envoy;
+  const text = `Cannot give pod "${pod.name}" its sidecar: this machine has no Envoy`;
+  throw new LabError('LAB_PROGRAM_MISSING', text, { hint: `Wanted: ${HOW_TO_GET_ENVOY}` });
 }
 
 function exists(name: string): LabError {

@@ -121,6 +121,10 @@ export class LiveLab implements Lab {
     await this.#control.call('retire', { node });
   }
 
+  async renewSidecars(): Promise<void> {
+    await this.#control.call('renewSidecars', {});
+  }
+
   observations(canary?: string): Promise<readonly AppObservation[]> {
     return this.#control.call('observations', { canary });
   }

@@ -46,6 +46,9 @@ export function isHiddenInLab(path: string): boolean {
   return /^\/(run|proc|etc|sys)(\/|$)/.test(path);
 }
 
+/** Where Envoy is inside a lab: its user can reach it here, whatever folders it lies in outside. */
+export const ENVOY_IN_LAB = '/run/envoy/envoy';
+
 /** Where a namespace can be opened inside the lab, as `ip netns` knows it. */
 export function netnsPath(netns: string): string {
   return `/run/netns/${netns}`;

@@ -50,6 +50,7 @@ export interface ControlMethods {
   restart: { params: { readonly process: ProcessKind; readonly node: string }; result: Empty };
   surge: { params: { readonly node: string }; result: Empty };
   retire: { params: { readonly node: string }; result: Empty };
+  renewSidecars: { params: Empty; result: Empty };
   drift: { params: Empty; result: readonly string[] };
   down: { params: Empty; result: Empty };
 }
@@ -86,6 +87,8 @@ export interface StartOrder {
   /** The supervisor outlives its client; otherwise the end of standard input is its end. */
   readonly detached: boolean;
   readonly withoutMesh: boolean;
+  /** Path of Envoy on the machine, for labs with sidecars. */
+  readonly envoy?: string;
   readonly ztunnel?: {
     readonly argv: readonly string[];
     readonly env?: Readonly<Record<string, string>>;

@@ -25,7 +25,8 @@ export async function findRuleDrift(plan: Plan, table: NetnsTable): Promise<stri
       ]);
       return differences(
         wished,
-        seen.filter((line) => !AGENT.test(line)),
+        // The rules of a sidecar are the plan's own.
+        seen.filter((line) => AGENT.test(restore) || !AGENT.test(line)),
       ).map((fault) => `${name}: ${fault}`);
     }),
   );

@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeFileSync } fr
 import { mount, MS_BIND, MS_NODEV, MS_NOSUID } from '../../dataplane/kernel/mount.ts';
 import { isKernelError } from '../../dataplane/kernel/errors.ts';
 import type { IptablesBackend } from '../../dataplane/redirect/era.ts';
+import { ENVOY_IN_LAB } from './paths.ts';
 import type { Plan } from '../plan/plan.ts';
 
 const UPPER = '/run/ambient-lab.etc/upper';
@@ -16,8 +17,11 @@ const WORK = '/run/ambient-lab.etc/work';
  *
  * @throws {KernelError}
  */
-export function enterSandbox(plan: Plan, labDirectory: string): void {
+export function enterSandbox(plan: Plan, labDirectory: string, envoy?: string): void {
+  // Its path may lie under what is covered next.
+  const held = envoy === undefined ? undefined : openSync(envoy, 'r');
   replaceRun(labDirectory);
+  if (held !== undefined) bindEnvoy(held);
   replaceEtc(plan);
   if (plan.iptables !== undefined) chooseIptables(plan.iptables);
   writeResolver(plan);
@@ -38,6 +42,13 @@ function replaceRun(labDirectory: string): void {
   closeSync(held);
   for (const folder of ['/run/netns', '/run/lock', UPPER, WORK])
     mkdirSync(folder, { recursive: true });
+}
+
+function bindEnvoy(held: number): void {
+  mkdirSync('/run/envoy', { recursive: true });
+  writeFileSync(ENVOY_IN_LAB, '');
+  mount({ source: `/proc/self/fd/${held}`, target: ENVOY_IN_LAB, flags: MS_BIND });
+  closeSync(held);
 }
 
 function replaceEtc(plan: Plan): void {

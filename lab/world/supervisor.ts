@@ -40,7 +40,7 @@ async function supervise(name: string): Promise<void> {
   let isReady = false;
   const order = await readOrder(() => isReady);
   writeFileSync(paths.plan, JSON.stringify(order.plan), { mode: 0o600 });
-  enterSandbox(order.plan, paths.directory);
+  enterSandbox(order.plan, paths.directory, order.envoy);
   using _reaper = new OrphanReaper();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
   const world = new World({

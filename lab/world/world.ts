@@ -4,6 +4,7 @@ import { findNode, findPod } from '../plan/names.ts';
 import type { NetnsPlan, Plan, PodPlan } from '../plan/plan.ts';
 import { asksForAmbient, namespaceModes } from '../plan/pods.ts';
 import type { NetworkPolicy } from '../../topologies/network-policy.ts';
+import { injectedPods } from '../plan/sidecars.ts';
 import type { CountedRule } from '../policy/read-back.ts';
 import { AppHosts, commandArgv } from './app-hosts.ts';
 import { buildLinks, createNamespaces, fdOf, restoreRules } from './build.ts';
@@ -28,6 +29,7 @@ import type { LabPaths } from './paths.ts';
 import { endOf } from './process-end.ts';
 import { programEnv } from './program-env.ts';
 import type { StartOrder } from './protocol.ts';
+import { Sidecars } from './sidecars.ts';
 import { findRuleDrift } from './rule-drift.ts';
 
 export interface WorldOptions {
@@ -49,6 +51,7 @@ export class World {
   readonly #netns = new Map<string, number>();
   #mesh: Mesh | undefined;
   #policies: NetworkPolicies | undefined;
+  #sidecars: Sidecars | undefined;
   #capture: CaptureSession | undefined;
   #isCaptureBusy = false;
   /** Told of the first program that ended while the lab was being built. */
@@ -117,6 +120,7 @@ export class World {
       });
     }
     await checked;
+    await this.#startSidecars();
     await this.#step('apps', 'apps of the pods', async () => {
       await Promise.all(plan.nodes.map((node) => this.#apps.startAll(node)));
       await this.#startCommands();
@@ -132,13 +136,24 @@ export class World {
     await policies.start();
   }
 
+  /** No connection of before is left in any sidecar. @throws LabError LAB_NOT_READY */
+  async renewSidecars(): Promise<void> {
+    await this.#sidecars?.renew();
+  }
+
   isEnrolled(uid: string): boolean {
     return this.#mesh?.isEnrolled(uid) ?? false;
   }
 
-  /** @throws {PlanError} LAB_UNKNOWN_POD, LabError LAB_NO_MESH, {AgentRequestError} */
+  /**
+   * @throws {PlanError} LAB_UNKNOWN_POD, LabError LAB_NO_MESH, LAB_BAD_CHOICE for a pod with a sidecar,
+   *   {AgentRequestError}
+   */
   enrol(pod: string): Promise<EnrolResult> {
-    return this.#needMesh().enrol(findPod(this.plan, pod));
+    const found = findPod(this.plan, pod);
+    if (found.sidecar === undefined) return this.#needMesh().enrol(found);
+    const text = `Cannot enrol "${pod}" in ambient: it has a sidecar, which keeps it out`;
+    return Promise.reject(new LabError('LAB_BAD_CHOICE', text));
   }
 
   leave(pod: string): Promise<EnrolResult> {
@@ -269,6 +284,16 @@ export class World {
       ...(mesh ? plan.nodes.map((node) => mesh.start(node, ruled)) : []),
       ...plan.nodes.map((node) => this.#apps.start(node)),
     ]);
+  }
+
+  /** They serve before any app of theirs runs, as with holdApplicationUntilProxyStarts. */
+  async #startSidecars(): Promise<void> {
+    const { plan, paths, children } = this;
+    const count = injectedPods(plan).length;
+    if (count === 0) return;
+    const sidecars = new Sidecars({ plan, paths, children, netns: this.#netns });
+    this.#sidecars = sidecars;
+    await this.#step('sidecars', `${count} sidecars`, () => sidecars.start());
   }
 
   async #startCommands(): Promise<void> {

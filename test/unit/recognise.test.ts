@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { geneveNodeRules } from '../../dataplane/redirect/geneve-node.ts';
 import { geneveZtunnelRules } from '../../dataplane/redirect/geneve-ztunnel.ts';
-import { sidecarRules } from '../../dataplane/redirect/recognise/sidecar.ts';
+import { sidecarRules } from '../../dataplane/redirect/sidecar-rules.ts';
 import { renderRestore } from '../../dataplane/redirect/render.ts';
 import type { FamilyRules } from '../../dataplane/redirect/rule.ts';
 import { readRulesText } from '../../dataplane/redirect/recognise/read-text.ts';

@@ -89,13 +89,6 @@ const FAULTS: readonly (readonly [string, string, readonly string[]])[] = [
       't.yaml:5:16: Unknown value "ambiant": want none, ambient or sidecar (did you mean "ambient"?)',
     ],
   ],
-  [
-    'mode that cannot be built',
-    BASE.replace('mode: none', 'mode: sidecar'),
-    [
-      't.yaml:5:16: Cannot use mode "sidecar": sidecars cannot be built yet, want "ambient" or "none"',
-    ],
-  ],
   ['duplicate YAML key', withLines('name: again'), ['t.yaml:13:1: Key "name" is given twice']],
   [
     'duplicate node',
@@ -727,7 +720,7 @@ t.test('parseRequestTarget() and parseLegNotation() read what people write', asy
     from: { name: 'ztunnel', node: 'node1' },
     to: { name: 'httpbin' },
     port: 15008,
-    isHbone: true,
+    encapsulation: 'hbone',
   });
   t.equal(parseLegNotation('a -> b'), undefined);
 });

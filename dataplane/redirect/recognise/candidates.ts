@@ -21,7 +21,7 @@ import type { SavedRules } from '../saved.ts';
 import { fixed, free, hostPrefix } from './candidate.ts';
 import type { Candidate, Parameter } from './candidate.ts';
 import { geneveSets } from './geneve.ts';
-import { sidecarRules } from './sidecar.ts';
+import { sidecarRules } from '../sidecar-rules.ts';
 
 /**
  * Every rule set of Istio's that the text may be, virtual interfaces as the text has them. The

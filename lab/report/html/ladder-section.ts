@@ -87,7 +87,7 @@ function legItem(
     <h4>
       <span class="leg-number">${leg.number}</span> ${endText(leg.from)} → ${endText(leg.to)}
       <span class="kind"
-        >${leg.encapsulation === 'hbone' && html`<svg class="icon" aria-hidden="true"><use href="#icon-lock" /></svg>`}${kindOf(leg)}</span
+        >${leg.encapsulation !== 'plain' && html`<svg class="icon" aria-hidden="true"><use href="#icon-lock" /></svg>`}${kindOf(leg)}</span
       >
     </h4>
     <p class="tuple">${tupleText(context.facts, leg, connection)}</p>
@@ -124,8 +124,9 @@ function named(facts: RunFacts, address: string): string {
 
 function tunnelText(leg: Leg, { tls }: Connection): Markup | undefined {
   const { hbone } = leg;
-  if (hbone === undefined) return undefined;
-  const { authority, status } = hbone.stream;
+  const session = hbone ?? leg.mtls;
+  if (session === undefined) return undefined;
+  const { authority, status } = hbone?.stream ?? {};
   const connect =
     authority === undefined ? undefined : `CONNECT ${authority} → ${status ?? 'no answer'}`;
   if (tls?.state !== 'decrypted') {
@@ -135,10 +136,12 @@ function tunnelText(leg: Leg, { tls }: Connection): Markup | undefined {
         : `TLS, not decrypted: ${tls?.reason ?? 'no secrets'}`;
     return html`<p class="tls">${[why, connect].filter(Boolean).join(' · ')}</p>`;
   }
-  const session = [hbone.version, hbone.cipher, hbone.alpn, connect].filter(Boolean).join(' · ');
+  const { version, cipher, alpn, clientIdentity, serverIdentity } = session;
+  const sni = leg.mtls?.sni && `SNI ${leg.mtls.sni}`;
+  const words = [version, cipher, alpn, sni, connect].filter(Boolean).join(' · ');
   return html`<p class="tls">
-    ${session}<br /><code>${hbone.clientIdentity ?? 'no identity'}</code> ⇄
-    <code>${hbone.serverIdentity ?? 'no identity'}</code>
+    ${words}<br /><code>${clientIdentity ?? 'no identity'}</code> ⇄
+    <code>${serverIdentity ?? 'no identity'}</code>
   </p>`;
 }
 

@@ -40,8 +40,10 @@ export interface MapHouse {
   readonly addresses: readonly string[];
   readonly role: 'pod' | 'system' | 'ztunnel' | 'outside';
   readonly isEnrolled: boolean;
-  /** A ztunnel owns sockets here. */
+  /** A ztunnel, or the Envoy of a sidecar, owns sockets here. */
   readonly hasProxy: boolean;
+  /** It is the Envoy of a sidecar. */
+  readonly hasSidecar?: boolean;
   /** End of its link in the node's namespace, or on the switch. */
   readonly hostEnd?: string;
   readonly loose: readonly string[];
@@ -133,7 +135,7 @@ function interfacesByNetns(
 
 function proxiesOf({ paths }: RunFacts): ReadonlySet<string> {
   const ends = paths.flatMap(({ legs }) => legs.flatMap(({ from, to }) => [from, to]));
-  return new Set(ends.filter(({ kind }) => kind === 'ztunnel').map(({ netns }) => netns));
+  return new Set(ends.filter(({ kind }) => kind === 'ztunnel' || kind === 'envoy').map(({ netns }) => netns));
 }
 
 function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
@@ -147,6 +149,7 @@ function modelNode(look: Look, node: Plan['nodes'][number]): MapNode {
         addresses: addressesOf(pod),
         role: pod.system ? 'system' : 'pod',
         isEnrolled: pod.enrolled,
+        ...(pod.sidecar && { hasSidecar: true }),
       }),
     );
   const guests = (plan.guests ?? [])
@@ -186,7 +189,7 @@ function house(
   const hasSockets = about.isEnrolled && plan.era !== 'geneve';
   return {
     ...about,
-    hasProxy: hasSockets || about.role === 'ztunnel' || proxies.has(about.netns),
+    hasProxy: hasSockets || about.hasSidecar === true || about.role === 'ztunnel' || proxies.has(about.netns),
     ...(hostEnd !== undefined && { hostEnd }),
     loose: own.filter((name) => name !== 'eth0' && name !== 'lo'),
   };
@@ -200,25 +203,27 @@ function tunnelsOf(facts: RunFacts): readonly MapTunnel[] {
 }
 
 function hboneOf({ connections }: RunFacts, leg: Leg): readonly MapTunnel[] {
-  if (leg.hbone === undefined) return [];
+  const session = leg.hbone ?? leg.mtls;
+  if (session === undefined) return [];
   const isClear = connections[leg.connection]?.tls?.state === 'cleartext';
   const [from, to] = [placeOfEnd(leg.from), placeOfEnd(leg.to)];
-  const identities = `${leg.hbone.clientIdentity ?? 'no identity'} ⇄ ${leg.hbone.serverIdentity ?? 'no identity'}`;
+  const identities = `${session.clientIdentity ?? 'no identity'} ⇄ ${session.serverIdentity ?? 'no identity'}`;
   return [
     {
       kind: isClear ? 'hbone-clear' : 'hbone',
       from,
       to,
-      text: `HBONE ${leg.from.address} → ${leg.to.address}, ${isClear ? 'without TLS' : identities}`,
+      text: `${leg.hbone ? 'HBONE' : 'mTLS'} ${leg.from.address} → ${leg.to.address}, ${isClear ? 'without TLS' : identities}`,
       ...(isClear && { label: 'HBONE without TLS' }),
+      ...(leg.mtls && { label: 'mTLS' }),
     },
   ];
 }
 
 /** Where on the map the holder of a socket is. */
 export function placeOfEnd(end: {
-  readonly kind: 'app' | 'ztunnel' | 'node' | 'outside';
+  readonly kind: 'app' | 'ztunnel' | 'envoy' | 'node' | 'outside';
   readonly netns: string;
 }): string {
-  return `${end.kind === 'ztunnel' ? 'zt' : 'app'}:${end.netns}`;
+  return `${end.kind === 'ztunnel' || end.kind === 'envoy' ? 'zt' : 'app'}:${end.netns}`;
 }

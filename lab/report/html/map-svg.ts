@@ -118,7 +118,7 @@ function drawHouse({ house, x, y, width, height }: PlacedHouse, isCompact: boole
       html`<text class="badge" x="${x + width - 8}" y="${y + 35}" text-anchor="end">mesh</text>`
     }
     ${program(house, x, middle, isSmall)}
-    ${house.hasProxy && proxy(x + width, middle, isSmall, isCompact)}
+    ${house.hasProxy && proxy(house, x + width, middle, [isSmall, isCompact])}
   </g>`;
 }
 
@@ -150,7 +150,12 @@ function program(house: MapHouse, x: number, y: number, isSmall: boolean): Marku
     ${!isSmall && html`<text class="small" x="${cx}" y="${y + 23}" text-anchor="middle">app</text>`}`;
 }
 
-function proxy(right: number, y: number, isSmall: boolean, isCompact: boolean): Markup {
+function proxy(
+  { hasSidecar }: MapHouse,
+  right: number,
+  y: number,
+  [isSmall, isCompact]: readonly [boolean, boolean],
+): Markup {
   const [x, r] = isSmall ? [right - 16, 7] : [right - 26, 11];
   const points = [0, 1, 2, 3, 4, 5].map((corner) => {
     const angle = (corner * Math.PI) / 3;
@@ -159,7 +164,7 @@ function proxy(right: number, y: number, isSmall: boolean, isCompact: boolean): 
   return html`<polygon class="proxy" points="${pointsOf(points)}" /> ${
       !isSmall &&
       !isCompact &&
-      html`<text class="small" x="${right - 5}" y="${y + 24}" text-anchor="end">ztunnel</text>`
+      html`<text class="small" x="${right - 5}" y="${y + 24}" text-anchor="end">${hasSidecar ? 'envoy' : 'ztunnel'}</text>`
     }`;
 }
 

@@ -60,7 +60,7 @@ export interface ReplayStep {
   /** Leg it belongs to, from 1. */
   readonly leg: number;
   readonly kind: 'program' | 'hop';
-  readonly wrapping: 'plain' | 'hbone';
+  readonly wrapping: 'plain' | 'hbone' | 'mtls';
   readonly title: string;
   readonly text: string;
   /** Id of the element in the ladder. */

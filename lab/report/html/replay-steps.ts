@@ -84,7 +84,7 @@ function arrivalStep(path: Path, leg: Leg, next: Leg | undefined): ReplayStep {
     kind: 'program',
     place: placeOfEnd(leg.to),
     title: endText(leg.to),
-    text: leg.to.kind === 'ztunnel' ? proxyText(path, leg, next) : answerText(path, leg),
+    text: leg.to.kind === 'ztunnel' || leg.to.kind === 'envoy' ? proxyText(path, leg, next) : answerText(path, leg),
   };
 }
 
@@ -93,6 +93,10 @@ function proxyText({ failure }: Path, leg: Leg, next: Leg | undefined): string {
   const takes = `takes it${listener}, inside ${leg.to.netns}`;
   if (next === undefined) {
     return `${takes}, and ends it${failure === undefined ? '' : `: ${failure}`}.`;
+  }
+  if (next.mtls !== undefined) {
+    const { clientIdentity: own } = next.mtls;
+    return `${takes}, and sends it to ${next.to.address} over mutual TLS${own ? `, as ${own}` : ''}.`;
   }
   if (next.hbone === undefined) {
     return `${takes}, and opens a plain connection to ${next.to.address}, as ${next.from.address}.`;

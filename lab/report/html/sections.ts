@@ -1,5 +1,6 @@
 import type { RunFacts } from '../../facts/facts.ts';
 import type { Outcome, ScenarioVerdict } from '../../judge/verdict.ts';
+import { WRAPPING_WORDS } from '../wrapping.ts';
 import { formatUs } from '../text.ts';
 import type { RequestView } from './ladder-section.ts';
 import { html, type Markup } from './markup.ts';
@@ -47,7 +48,7 @@ function verdictRow(
   const path = facts.paths[scenario.paths[0] ?? -1];
   const view = views.find((each) => each.scenario === scenario);
   const held = scenario.checks.filter(({ outcome }) => outcome === 'holds').length;
-  const isTunnelled = path?.legs.some(({ encapsulation }) => encapsulation === 'hbone');
+  const wrapping = path?.legs.find(({ encapsulation }) => encapsulation !== 'plain')?.encapsulation;
   const cell = (name: string, value: Markup | string | number): Markup =>
     html`<td data-label="${name}">${value}</td>`;
   return html`<tr>
@@ -56,7 +57,7 @@ function verdictRow(
       ${view === undefined ? scenario.name : html`<a href="#${view.id}">${scenario.name}</a>`}
     </th>
     ${cell('Answer', String(path?.request.status ?? path?.request.outcome ?? 'no request'))}
-    ${cell('Wrapped', path === undefined ? '' : isTunnelled === true ? 'HBONE' : 'plain')}
+    ${cell('Wrapped', path === undefined ? '' : WRAPPING_WORDS[wrapping ?? 'plain'])}
     ${cell('Legs', path?.legs.length ?? '')} ${cell('Hops', path?.hops ?? '')}
     ${cell('Passes', path?.passes ?? '')} ${cell('Checks', `${held}/${scenario.checks.length}`)}
     ${cell('Time', path === undefined ? '' : formatUs(path.durationUs))}

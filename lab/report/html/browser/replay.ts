@@ -3,6 +3,8 @@ import { all, byId } from './elements.ts';
 import { stripOf } from './hop-views.ts';
 import { showOnMaps } from './map-view.ts';
 
+const WRAPPINGS = { plain: 'plain', hbone: 'HBONE', mtls: 'mTLS' } as const;
+
 /** Time a step is shown at speed 1. */
 const STEP_MS = 1600;
 /** Map and ladder stand side by side from here on; below, scrolling to a hop would hide the map. */
@@ -122,7 +124,7 @@ function render(data: PageData, { request, position }: State): void {
   };
   setText('player-counter', `${position} / ${steps.length}`);
   const leg =
-    step === undefined ? '' : `Leg ${step.leg}, ${step.wrapping === 'hbone' ? 'HBONE' : 'plain'}: `;
+    step === undefined ? '' : `Leg ${step.leg}, ${WRAPPINGS[step.wrapping]}: `;
   setText('caption-title', step === undefined ? 'Before the request' : `${leg}${step.title}`);
   setText('caption-text', step?.text ?? 'Press Play, or step through with the arrow keys.');
   byId('caption-strip', HTMLElement)?.replaceChildren(...stripOf(data, step?.hop));

@@ -1,0 +1,148 @@
+import {
+  PASSTHROUGH_SOURCE,
+  SIDECAR_PORTS,
+  SIDECAR_TPROXY,
+} from '../redirect/sidecar-constants.ts';
+import { listenerAccessLogs } from './access-log.ts';
+import { httpManager, listenerFilter, routeTable, tcpProxy } from './filters.ts';
+import { envoyExtension, type JsonObject, socketAddress } from './json.ts';
+import type { InboundPort, PortProtocol, SidecarInput } from './sidecar-input.ts';
+import { serverTls } from './tls.ts';
+
+const DIRECTION = 'inbound-passthrough';
+const HTTP_OVER_MTLS = ['istio-http/1.0', 'istio-http/1.1', 'istio-h2'];
+const TCP_OVER_MTLS = ['istio-peer-exchange', 'istio'];
+const PLAIN_HTTP = ['http/1.1', 'h2c'];
+const PASSTHROUGH = 'InboundPassthroughCluster';
+
+/**
+ * `virtualInbound` on 15006: a chain for each port that a service leads to, one for every other
+ * port, each by what PeerAuthentication lets in (Istio `listener_inbound.go`, `authn/utils`).
+ */
+export function inboundListener(input: SidecarInput): JsonObject {
+  const { pod, files, isTproxy, inboundPorts, hasIpv6 } = input;
+  const plainTcp = inboundPorts.filter(({ protocol }) => protocol === 'tcp').map(({ port }) => port);
+  return {
+    name: 'virtualInbound',
+    traffic_direction: 'INBOUND',
+    address: socketAddress('0.0.0.0', SIDECAR_PORTS.inbound),
+    ...(hasIpv6 && { additional_addresses: [{ address: socketAddress('::', SIDECAR_PORTS.inbound) }] }),
+    ...(isTproxy && { transparent: true }),
+    listener_filters: [
+      listenerFilter('original_dst'),
+      ...(isTproxy
+        ? [
+            envoyExtension(
+              'envoy.filters.listener.original_src',
+              'filters.listener.original_src.v3.OriginalSrc',
+              { mark: SIDECAR_TPROXY.mark },
+            ),
+          ]
+        : []),
+      listenerFilter('tls_inspector'),
+      listenerFilter('http_inspector', plainTcp),
+    ],
+    listener_filters_timeout: '0s',
+    continue_on_listener_filters_timeout: true,
+    filter_chains: [
+      {
+        name: 'virtualInbound-blackhole',
+        filter_chain_match: { destination_port: SIDECAR_PORTS.inbound },
+        filters: [tcpProxy(input, DIRECTION, 'BlackHoleCluster')],
+      },
+      ...inboundPorts.flatMap((port) => chainsOf(input, port)),
+      ...chainsOf(input, undefined),
+    ],
+    access_log: listenerAccessLogs(pod, files, DIRECTION),
+  };
+}
+
+interface Chain {
+  readonly isTls: boolean;
+  readonly alpn?: readonly string[];
+  readonly kind: 'http' | 'tcp';
+  /** TLS is left as it is: it is the app's own. */
+  readonly isOpaque?: boolean;
+}
+
+function chainsOf(input: SidecarInput, inbound: InboundPort | undefined): readonly JsonObject[] {
+  const cluster = inbound === undefined ? PASSTHROUGH : inboundClusterName(inbound.port);
+  const protocol = inbound?.protocol ?? 'auto';
+  return chainKinds(protocol, input.mtls).map((chain) => ({
+    name: inbound === undefined ? `virtualInbound-catchall-${chain.kind}` : `0.0.0.0_${inbound.port}`,
+    filter_chain_match: {
+      ...(inbound && { destination_port: inbound.port }),
+      transport_protocol: chain.isTls ? 'tls' : 'raw_buffer',
+      ...(chain.alpn && { application_protocols: chain.alpn }),
+    },
+    ...(chain.isTls && chain.isOpaque !== true && { transport_socket: serverTls(input) }),
+    filters: [
+      chain.kind === 'tcp'
+        ? tcpProxy(input, DIRECTION, cluster)
+        : httpManager(
+            input,
+            DIRECTION,
+            cluster,
+            routeTable(cluster, [{ name: 'inbound|http', domains: ['*'], cluster }], DIRECTION),
+          ),
+    ],
+  }));
+}
+
+function chainKinds(protocol: PortProtocol, mtls: SidecarInput['mtls']): readonly Chain[] {
+  const plain: readonly Chain[] =
+    protocol === 'auto'
+      ? [
+          { isTls: false, alpn: PLAIN_HTTP, kind: 'http' },
+          { isTls: false, kind: 'tcp' },
+        ]
+      : [{ isTls: false, kind: protocol }];
+  const opaque: readonly Chain[] =
+    protocol === 'http' ? [] : [{ isTls: true, kind: 'tcp', isOpaque: true }];
+  if (mtls === 'DISABLE') return [...plain, ...opaque];
+  if (mtls === 'PERMISSIVE') return [...mutual(protocol, true), ...plain, ...opaque];
+  return mutual(protocol, false);
+}
+
+/** In STRICT every TLS is mutual; else only what says by ALPN that it is Istio's. */
+function mutual(protocol: PortProtocol, isByAlpn: boolean): readonly Chain[] {
+  if (protocol === 'auto') {
+    return [
+      { isTls: true, alpn: HTTP_OVER_MTLS, kind: 'http' },
+      { isTls: true, ...(isByAlpn && { alpn: TCP_OVER_MTLS }), kind: 'tcp' },
+    ];
+  }
+  const alpn = [...TCP_OVER_MTLS, ...HTTP_OVER_MTLS];
+  return [{ isTls: true, ...(isByAlpn && { alpn }), kind: protocol }];
+}
+
+/** Name of the cluster of one port of the pod. */
+function inboundClusterName(port: number): string {
+  return `inbound|${port}||`;
+}
+
+/** The app behind each port: where the client wanted to go, from 127.0.0.6 or as the client. */
+export function inboundClusters(input: SidecarInput): readonly JsonObject[] {
+  const names = [...input.inboundPorts.map(({ port }) => inboundClusterName(port)), PASSTHROUGH];
+  const { ipv4, ipv6 } = PASSTHROUGH_SOURCE;
+  const bind = {
+    source_address: { address: ipv4, port_value: 0 },
+    ...(input.hasIpv6 && {
+      extra_source_addresses: [{ address: { address: ipv6, port_value: 0 } }],
+    }),
+  };
+  return names.map((name) => ({
+    name,
+    type: 'ORIGINAL_DST',
+    lb_policy: 'CLUSTER_PROVIDED',
+    connect_timeout: '10s',
+    // With TPROXY the socket is bound to the client's own address by original_src.
+    ...(!input.isTproxy && { upstream_bind_config: bind }),
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        use_downstream_protocol_config: { http_protocol_options: {}, http2_protocol_options: {} },
+      },
+    },
+  }));
+}

@@ -1,0 +1,59 @@
+import { envoyExtension, type JsonObject } from './json.ts';
+import type { SidecarInput } from './sidecar-input.ts';
+
+const TLS = 'envoy.transport_sockets.tls';
+/** What servers choose from (`pilot/pkg/networking/util`, ALPNDownstreamWithMxc). */
+const SERVER_ALPN = ['istio-peer-exchange', 'h2', 'http/1.1'];
+
+/** ALPN of clients; what is HTTP says so by a filter (`filters.ts`). */
+const CLIENT_ALPN = ['istio-peer-exchange', 'istio'];
+
+/** Mutual TLS as a server, for any workload of the trust domain. */
+export function serverTls(input: SidecarInput): JsonObject {
+  return envoyExtension(TLS, 'transport_sockets.tls.v3.DownstreamTlsContext', {
+    require_client_certificate: true,
+    common_tls_context: commonTls(input, SERVER_ALPN, [
+      { prefix: `spiffe://${input.trustDomain}/` },
+    ]),
+  });
+}
+
+/** Mutual TLS as a client of one port of a service, whose workloads have these identities. */
+export function clientTls(
+  input: SidecarInput,
+  { sni, identities }: ClientTls,
+): JsonObject {
+  const matchers = identities.map((identity) => ({ exact: identity }));
+  return envoyExtension(TLS, 'transport_sockets.tls.v3.UpstreamTlsContext', {
+    sni,
+    common_tls_context: commonTls(input, CLIENT_ALPN, matchers),
+  });
+}
+
+export interface ClientTls {
+  readonly sni: string;
+  /** SPIFFE URIs of which the server must show one. */
+  readonly identities: readonly string[];
+}
+
+function commonTls(
+  { credentials, files }: SidecarInput,
+  alpn: readonly string[],
+  matchers: readonly JsonObject[],
+): JsonObject {
+  return {
+    alpn_protocols: alpn,
+    tls_params: { tls_minimum_protocol_version: 'TLSv1_2', tls_maximum_protocol_version: 'TLSv1_3' },
+    tls_certificates: [
+      {
+        certificate_chain: { inline_string: credentials.certificateChain },
+        private_key: { inline_string: credentials.key },
+      },
+    ],
+    validation_context: {
+      trusted_ca: { inline_string: credentials.roots },
+      match_typed_subject_alt_names: matchers.map((matcher) => ({ san_type: 'URI', matcher })),
+    },
+    key_log: { path: files.keyLog },
+  };
+}

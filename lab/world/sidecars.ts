@@ -1,0 +1,139 @@
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureRouting } from '../../dataplane/agent/policy-routing.ts';
+import { sidecarBootstrap } from '../../dataplane/envoy/bootstrap.ts';
+import type { CaClient } from '../../dataplane/identity/ca-client.ts';
+import { createFileCa, loadFileCa } from '../../dataplane/identity/file-ca.ts';
+import { SIDECAR_PORTS, SIDECAR_UID } from '../../dataplane/redirect/sidecar-constants.ts';
+import { sidecarRuleSet } from '../../dataplane/redirect/sidecar-rule-set.ts';
+import { hasIpv6 } from '../plan/families.ts';
+import type { Plan, PodPlan } from '../plan/plan.ts';
+import { sidecarInputOf } from '../plan/sidecar-input.ts';
+import { injectedPods } from '../plan/sidecars.ts';
+import { fdOf, type NetnsTable } from './build.ts';
+import type { Child, ChildTable } from './child-table.ts';
+import { LabError } from './errors.ts';
+import { getInNetns } from './netns-http.ts';
+import { ENVOY_IN_LAB, type LabPaths } from './paths.ts';
+import { endOf } from './process-end.ts';
+import { programEnv } from './program-env.ts';
+import { until } from './until.ts';
+
+const START_TIMEOUT_MS = 30_000;
+/** As Istio starts it when nobody sets limits (`ISTIO_META…concurrency`, default of the proxy config). */
+const WORKERS = '2';
+/** Leg records are wanted as soon as a request is over. */
+const LOG_FLUSH_MS = '20';
+const LEGS = '/proc/self/fd/3';
+const KEYS = '/proc/self/fd/4';
+
+export interface SidecarsOptions {
+  readonly plan: Plan;
+  readonly paths: LabPaths;
+  readonly netns: NetnsTable;
+  readonly children: ChildTable;
+}
+
+/** The Envoys of all pods that have a sidecar: in the pod's netns, as user and group 1337. */
+export class Sidecars {
+  readonly #options: SidecarsOptions;
+  #ca: CaClient | undefined;
+
+  constructor(options: SidecarsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * When this resolves every sidecar serves; the redirect of their pods was loaded before.
+   *
+   * @throws LabError LAB_PROCESS_EXITED with Envoy's last words, LAB_NOT_READY
+   */
+  async start(): Promise<void> {
+    const { plan, paths } = this.#options;
+    // Envoy is no root, and appends to what the whole lab writes; the directory lets root in only.
+    for (const file of [paths.legs, paths.keys]) {
+      closeSync(openSync(file, 'a'));
+      chmodSync(file, 0o666);
+    }
+    const files = createFileCa({ dir: join(paths.directory, 'ca'), trustDomain: plan.trustDomain });
+    this.#ca = loadFileCa(files);
+    await Promise.all(injectedPods(plan).map((pod) => this.#startOne(pod)));
+  }
+
+  /** Ends every Envoy and starts it anew: no connection of theirs is left. */
+  async renew(): Promise<void> {
+    const { plan, children } = this.#options;
+    await Promise.all(
+      injectedPods(plan).map(async (pod) => {
+        const running = children.get(nameOf(pod));
+        if (running && running.state !== 'exited') {
+          running.process.kill('SIGKILL');
+          await running.exited;
+        }
+        await this.#startOne(pod);
+      }),
+    );
+  }
+
+  async #startOne(pod: PodPlan): Promise<void> {
+    const { plan, paths, netns, children } = this.#options;
+    const fd = fdOf(netns, pod.netns);
+    const { redirect } = pod.sidecar ?? {};
+    if (redirect) {
+      const rules = sidecarRuleSet({ era: plan.era, ipv6: hasIpv6(plan), ...redirect });
+      ensureRouting(fd, rules.routing);
+    }
+    // With TPROXY the proxy binds addresses that are not its own, which takes CAP_NET_ADMIN.
+    const uid = redirect?.isTproxy === true ? 0 : SIDECAR_UID;
+    const config = await this.#writeConfig(pod, uid);
+    const child = await children.start({
+      kind: 'envoy',
+      name: nameOf(pod),
+      node: pod.node,
+      netns: pod.netns,
+      netnsFd: fd,
+      argv: [
+        ...[ENVOY_IN_LAB, '-c', config, '--concurrency', WORKERS, '--disable-hot-restart'],
+        ...['--file-flush-interval-msec', LOG_FLUSH_MS, '--log-level', 'warning'],
+      ],
+      env: programEnv(),
+      user: { uid, gid: SIDECAR_UID },
+      files: [paths.legs, paths.keys],
+    });
+    await this.#untilReady(child, fd);
+  }
+
+  async #writeConfig(pod: PodPlan, uid: number): Promise<string> {
+    const { plan } = this.#options;
+    const { namespace, serviceAccount } = pod;
+    const { trustDomain } = plan;
+    const identity = { trustDomain, namespace, serviceAccount };
+    const { credentials } = await this.#ca!.fetchCertificate(identity);
+    const input = {
+      ...sidecarInputOf(plan, pod),
+      credentials,
+      files: { accessLog: '/dev/stdout', legLog: LEGS, keyLog: KEYS },
+    };
+    const folder = join('/run/envoy', pod.netns);
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, 'envoy.json');
+    writeFileSync(file, JSON.stringify(sidecarBootstrap(input), null, 2), { mode: 0o400 });
+    chownSync(file, uid, SIDECAR_UID);
+    return file;
+  }
+
+  async #untilReady(child: Child, netnsFd: number): Promise<void> {
+    const giveUp = (): LabError | undefined => endOf(child, this.#options.paths.logs);
+    const isReady = async (): Promise<boolean> => {
+      const { status } = await getInNetns(netnsFd, '127.0.0.1', SIDECAR_PORTS.admin, '/ready');
+      return status === 200;
+    };
+    await until(`${child.spec.name} is ready`, isReady, { timeoutMs: START_TIMEOUT_MS, giveUp });
+    child.state = 'ready';
+  }
+}
+
+/** Name of a pod's Envoy among the programs of the lab. */
+function nameOf(pod: PodPlan): string {
+  return `envoy-${pod.netns}`;
+}
