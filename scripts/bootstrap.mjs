@@ -19,6 +19,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { HEADERS, LAB_PROGRAMS, PROGRAMS, TEST_PROGRAMS, WELCOME } from './packages.mjs';
+import { fetchEnvoy, wantsEnvoy } from './fetch-envoy.mjs';
 import { TestReport } from './test-report.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -104,7 +105,8 @@ function isSetUp(programs, welcome) {
     missingWelcome(welcome).length === 0 &&
     hasModules() &&
     !nativeIsStale() &&
-    !bundleIsStale()
+    !bundleIsStale() &&
+    !wantsEnvoy(ROOT)
   );
 }
 
@@ -114,6 +116,8 @@ function setUp(programs, welcome) {
   installModules();
   step('node', ['scripts/build-native.mjs'], 'compiling the native addon', nativeIsStale);
   step('node', ['scripts/bundle.mjs'], 'bundling the programs', bundleIsStale);
+  const lack = wantsEnvoy(ROOT) ? fetchEnvoy(ROOT, say) : undefined;
+  if (lack) say(`Envoy cannot be had here, so pods cannot have sidecars: ${lack}`);
 }
 
 function checkMachine() {

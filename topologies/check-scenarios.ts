@@ -167,20 +167,30 @@ function legProblem(text: string, world: World): Problem | undefined {
   const leg = parseLegNotation(text);
   if (!leg) return { message: `Not a port in "${text}": want 1 to 65535` };
   for (const { name, node } of [leg.from, leg.to]) {
-    const problem =
-      (node === undefined ? undefined : nodeProblem(node, world)) ?? legParty(name, world);
+    const problem = bracketProblem(name, node, world) ?? legParty(name, world);
     if (problem) return problem;
   }
   return undefined;
 }
 
+/** In brackets stands the node of a ztunnel, or the pod of a sidecar. */
+function bracketProblem(
+  name: string,
+  inside: string | undefined,
+  world: World,
+): Problem | undefined {
+  if (inside === undefined) return undefined;
+  return name === 'envoy' ? podProblem(inside, world) : nodeProblem(inside, world);
+}
+
 /** Every pod of a workload may be a party of a leg, so a Deployment's name is not ambiguous. */
 function legParty(name: string, world: World): Problem | undefined {
-  if (['ztunnel', DNS_POD].includes(name) || familyOf(name) !== undefined) return undefined;
+  if (['ztunnel', 'envoy', DNS_POD].includes(name) || familyOf(name) !== undefined)
+    return undefined;
   if (world.pods.some(({ workloadName }) => workloadName === name)) return undefined;
   const problem = partyProblem(name, world);
   if (problem === undefined || problem.suggestion !== undefined) return problem;
-  return { ...problem, suggestion: nearest(name, ['ztunnel']) };
+  return { ...problem, suggestion: nearest(name, ['ztunnel', 'envoy']) };
 }
 
 function netnsProblem(netns: string, world: World): Problem | undefined {

@@ -41,7 +41,9 @@ const namespaceSchema = z.strictObject({
   mode: z
     .enum(['none', 'ambient', 'sidecar'])
     .optional()
-    .describe('ambient sets the label istio.io/dataplane-mode, sidecar istio-injection; none when absent'),
+    .describe(
+      'ambient sets the label istio.io/dataplane-mode, sidecar istio-injection; none when absent',
+    ),
   labels: stringMap.optional(),
 });
 

@@ -9,11 +9,15 @@ export function tcpProxy(
   cluster: string,
   statPrefix: string = cluster,
 ): JsonObject {
-  return envoyExtension('envoy.filters.network.tcp_proxy', 'filters.network.tcp_proxy.v3.TcpProxy', {
-    stat_prefix: statPrefix,
-    cluster,
-    access_log: accessLogs(input.pod, input.files, direction),
-  });
+  return envoyExtension(
+    'envoy.filters.network.tcp_proxy',
+    'filters.network.tcp_proxy.v3.TcpProxy',
+    {
+      stat_prefix: statPrefix,
+      cluster,
+      access_log: accessLogs(input.pod, input.files, direction),
+    },
+  );
 }
 
 /** Requests by routes. What Istio's own filters add (peer metadata, telemetry) is not in stock Envoy. */
@@ -112,7 +116,11 @@ export function listenerFilter(
   name: 'original_dst' | 'tls_inspector' | 'http_inspector',
   disabledFor: readonly number[] = [],
 ): JsonObject {
-  const message = { original_dst: 'OriginalDst', tls_inspector: 'TlsInspector', http_inspector: 'HttpInspector' };
+  const message = {
+    original_dst: 'OriginalDst',
+    tls_inspector: 'TlsInspector',
+    http_inspector: 'HttpInspector',
+  };
   const ports: readonly Json[] = disabledFor.map((port) => ({
     destination_port_range: { start: port, end: port + 1 },
   }));

@@ -21,12 +21,16 @@ const PASSTHROUGH = 'InboundPassthroughCluster';
  */
 export function inboundListener(input: SidecarInput): JsonObject {
   const { pod, files, isTproxy, inboundPorts, hasIpv6 } = input;
-  const plainTcp = inboundPorts.filter(({ protocol }) => protocol === 'tcp').map(({ port }) => port);
+  const plainTcp = inboundPorts
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ port }) => port);
   return {
     name: 'virtualInbound',
     traffic_direction: 'INBOUND',
     address: socketAddress('0.0.0.0', SIDECAR_PORTS.inbound),
-    ...(hasIpv6 && { additional_addresses: [{ address: socketAddress('::', SIDECAR_PORTS.inbound) }] }),
+    ...(hasIpv6 && {
+      additional_addresses: [{ address: socketAddress('::', SIDECAR_PORTS.inbound) }],
+    }),
     ...(isTproxy && { transparent: true }),
     listener_filters: [
       listenerFilter('original_dst'),
@@ -69,7 +73,8 @@ function chainsOf(input: SidecarInput, inbound: InboundPort | undefined): readon
   const cluster = inbound === undefined ? PASSTHROUGH : inboundClusterName(inbound.port);
   const protocol = inbound?.protocol ?? 'auto';
   return chainKinds(protocol, input.mtls).map((chain) => ({
-    name: inbound === undefined ? `virtualInbound-catchall-${chain.kind}` : `0.0.0.0_${inbound.port}`,
+    name:
+      inbound === undefined ? `virtualInbound-catchall-${chain.kind}` : `0.0.0.0_${inbound.port}`,
     filter_chain_match: {
       ...(inbound && { destination_port: inbound.port }),
       transport_protocol: chain.isTls ? 'tls' : 'raw_buffer',

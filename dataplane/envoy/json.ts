@@ -1,10 +1,6 @@
 /** Plain data of Envoy's configuration, in the JSON form of its protocol buffers. */
 export type Json =
-  | string
-  | number
-  | boolean
-  | readonly Json[]
-  | { readonly [key: string]: Json | undefined };
+  string | number | boolean | readonly Json[] | { readonly [key: string]: Json | undefined };
 
 export type JsonObject = Readonly<Record<string, Json | undefined>>;
 

@@ -12,7 +12,9 @@ export const PASSTHROUGH = 'PassthroughCluster';
 /** Every listener of what the app sends: 15001, and behind it one a service port. */
 export function outboundListeners(input: SidecarInput): readonly JsonObject[] {
   const ports = portsOf(input);
-  const httpPorts = new Set(ports.flatMap(({ port }) => (port.protocol === 'http' ? [port.port] : [])));
+  const httpPorts = new Set(
+    ports.flatMap(({ port }) => (port.protocol === 'http' ? [port.port] : [])),
+  );
   return [
     virtualOutbound(input),
     ...[...httpPorts].map((port) => wildcardListener(input, port)),
@@ -167,7 +169,9 @@ function serviceCluster(
 ): JsonObject {
   const name = clusterName(service, port.port);
   const identities = [
-    ...new Set(port.endpoints.filter(({ security }) => security === 'istio').map((e) => e.identity)),
+    ...new Set(
+      port.endpoints.filter(({ security }) => security === 'istio').map((e) => e.identity),
+    ),
   ];
   const sni = `outbound_.${port.port}_._.${service.hostname}`;
   return {
@@ -182,7 +186,9 @@ function serviceCluster(
           lb_endpoints: port.endpoints.map(({ address, port: at, security }) => ({
             endpoint: { address: socketAddress(address, at) },
             ...(security === 'istio' && {
-              metadata: { filter_metadata: { 'envoy.transport_socket_match': { tlsMode: 'istio' } } },
+              metadata: {
+                filter_metadata: { 'envoy.transport_socket_match': { tlsMode: 'istio' } },
+              },
             }),
           })),
         },

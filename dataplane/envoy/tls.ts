@@ -19,10 +19,7 @@ export function serverTls(input: SidecarInput): JsonObject {
 }
 
 /** Mutual TLS as a client of one port of a service, whose workloads have these identities. */
-export function clientTls(
-  input: SidecarInput,
-  { sni, identities }: ClientTls,
-): JsonObject {
+export function clientTls(input: SidecarInput, { sni, identities }: ClientTls): JsonObject {
   const matchers = identities.map((identity) => ({ exact: identity }));
   return envoyExtension(TLS, 'transport_sockets.tls.v3.UpstreamTlsContext', {
     sni,
@@ -43,7 +40,10 @@ function commonTls(
 ): JsonObject {
   return {
     alpn_protocols: alpn,
-    tls_params: { tls_minimum_protocol_version: 'TLSv1_2', tls_maximum_protocol_version: 'TLSv1_3' },
+    tls_params: {
+      tls_minimum_protocol_version: 'TLSv1_2',
+      tls_maximum_protocol_version: 'TLSv1_3',
+    },
     tls_certificates: [
       {
         certificate_chain: { inline_string: credentials.certificateChain },

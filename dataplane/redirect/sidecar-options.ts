@@ -45,7 +45,11 @@ export function checkSidecarOptions(options: SidecarOptions): void {
   const ranges = [options.includeOutboundRanges, options.excludeOutboundRanges];
   for (const range of ranges.flatMap((list) => (Array.isArray(list) ? list : []))) {
     if (!isRange(range)) {
-      throw new RedirectOptionsError('IP range', String(range), 'an address with a prefix is wished');
+      throw new RedirectOptionsError(
+        'IP range',
+        String(range),
+        'an address with a prefix is wished',
+      );
     }
   }
   for (const server of options.dnsServers ?? []) {

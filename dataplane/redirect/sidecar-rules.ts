@@ -3,11 +3,7 @@ import { rulesOfListing } from './recognise/listing.ts';
 import type { Family, FamilyRules } from './rule.ts';
 import { SIDECAR_UID } from './sidecar-constants.ts';
 import type { SidecarOptions } from './sidecar-options.ts';
-import {
-  checkSidecarOptions,
-  OWN_INBOUND_PORTS,
-  OWN_OUTBOUND_PORTS,
-} from './sidecar-options.ts';
+import { checkSidecarOptions, OWN_INBOUND_PORTS, OWN_OUTBOUND_PORTS } from './sidecar-options.ts';
 
 const IN_JUMP = 'TCP that arrives in the pod meets the rules of the sidecar.';
 
@@ -52,12 +48,10 @@ function inboundRules(table: 'nat' | 'mangle', options: SidecarOptions): readonl
     );
   }
   return [
-    ...(options.excludeInboundPorts ?? OWN_INBOUND_PORTS).map(
-      (port): ListedRule => [
-        `${chain} --dport ${port} -j RETURN`,
-        WHY_NOT_INBOUND[port] ?? `Inbound port ${port} is excluded: it reaches the app itself.`,
-      ],
-    ),
+    ...(options.excludeInboundPorts ?? OWN_INBOUND_PORTS).map((port): ListedRule => [
+      `${chain} --dport ${port} -j RETURN`,
+      WHY_NOT_INBOUND[port] ?? `Inbound port ${port} is excluded: it reaches the app itself.`,
+    ]),
     ...take('', 'Everything else that arrives goes to Envoy on 15006.'),
   ];
 }

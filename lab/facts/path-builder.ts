@@ -133,7 +133,9 @@ function wrappingOf(
 
 /** Istio's clients name the cluster as server name; an app's own TLS is no encapsulation of ours. */
 function isBetweenSidecars({ tls }: Connection): boolean {
-  return tls !== undefined && tls.state !== 'cleartext' && tls.sni?.startsWith('outbound_.') === true;
+  return (
+    tls !== undefined && tls.state !== 'cleartext' && tls.sni?.startsWith('outbound_.') === true
+  );
 }
 
 function tlsOf({ tls }: Connection): MtlsLeg {

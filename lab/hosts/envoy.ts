@@ -15,7 +15,8 @@ export const HOW_TO_GET_ENVOY =
  */
 export function findEnvoy(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const named = env['ENVOY'];
-  if (named !== undefined && named !== '') return existsSync(named) ? realpathSync(named) : undefined;
+  if (named !== undefined && named !== '')
+    return existsSync(named) ? realpathSync(named) : undefined;
   const onPath = (env['PATH'] ?? '')
     .split(delimiter)
     .filter(Boolean)
@@ -45,7 +46,7 @@ export async function envoyCapability(): Promise<Capability> {
     name: 'Envoy',
     present: version !== undefined,
     evidence:
-      version !== undefined ? `${version}, ${path}` : (asked?.stderr.trim().split('\n')[0] || absent),
+      version !== undefined ? `${version}, ${path}` : asked?.stderr.trim().split('\n')[0] || absent,
     neededFor: 'pods with a sidecar',
     required: ['sidecars'],
     howToGet: HOW_TO_GET_ENVOY,

@@ -20,7 +20,7 @@ export function checkSecurity(facts: RunFacts, path: Path, wanted: 'mtls' | 'pla
   if (wanted === 'plain') {
     const isPlain = tunnels.length === 0;
     const seen = isPlain ? 'plain' : `${wrapping(tunnels[0]!)} on leg ${tunnels[0]!.number}`;
-    const text = isPlain ? 'plain: no HBONE or mTLS leg' : `${seen}, wanted plain`;
+    const text = isPlain ? `plain: ${noTunnel(path)}` : `${seen}, wanted plain`;
     return decide('security', isPlain, {
       text,
       wanted,
@@ -42,7 +42,7 @@ function checkMtls(facts: RunFacts, path: Path, tunnels: readonly Leg[]): Check 
   if (offender !== undefined || tunnels.length === 0) {
     const seen =
       offender === undefined
-        ? 'no HBONE or mTLS leg'
+        ? noTunnel(path)
         : `leg ${offender.number} ${open === offender ? 'without TLS' : 'plain'} from ${offender.from.netns} to ${offender.to.netns}`;
     const frames = offender === undefined ? [] : framesOfLegs(facts, [offender]);
     return refuted('security', { text: `${seen}, wanted mtls`, wanted, seen, frames });
@@ -84,7 +84,7 @@ export function checkIdentities(facts: RunFacts, path: Path, wanted: Identities)
   if (lack !== undefined) return couldNotRun('identities', shown, lack);
   const tunnels = path.legs.filter((leg) => leg.encapsulation !== 'plain');
   if (tunnels.length === 0 || tunnels.some((leg) => isCleartext(facts, leg))) {
-    const seen = tunnels.length === 0 ? 'no HBONE or mTLS leg' : 'a tunnel without TLS';
+    const seen = tunnels.length === 0 ? noTunnel(path) : 'a tunnel without TLS';
     return refuted('identities', { text: `identities: ${seen}`, wanted: shown, seen });
   }
   for (const leg of tunnels) {
@@ -103,6 +103,12 @@ export function checkIdentities(facts: RunFacts, path: Path, wanted: Identities)
   const text = wrong === undefined ? `identities ${seen}` : `identities ${seen}, wanted ${shown}`;
   const frames = framesOfLegs(facts, tunnels);
   return decide('identities', wrong === undefined, { text, wanted: shown, seen, frames });
+}
+
+/** What a path lacks, in the words of the mesh that it goes through. */
+function noTunnel({ legs }: Path): string {
+  const hasSidecar = legs.some(({ from, to }) => from.kind === 'envoy' || to.kind === 'envoy');
+  return hasSidecar ? 'no HBONE or mTLS leg' : 'no HBONE leg';
 }
 
 function wrapping({ encapsulation }: Leg): string {

@@ -3,6 +3,7 @@ import { hostReleaseOf, hostRules } from '../../dataplane/redirect/host-rules.ts
 import { geneveNodeRules } from '../../dataplane/redirect/geneve-node.ts';
 import { geneveZtunnelRules } from '../../dataplane/redirect/geneve-ztunnel.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
+import { sidecarRuleSet } from '../../dataplane/redirect/sidecar-rule-set.ts';
 import type { RuleSet } from '../../dataplane/redirect/rule.ts';
 import { hasIpv6 } from '../plan/families.ts';
 import { ZTUNNEL_HOST_LINK } from '../plan/netns.ts';
@@ -27,6 +28,11 @@ export function wantedRules(
   enrolled: ReadonlySet<string> = new Set(),
 ): RuleSet | undefined {
   const { era, dnsCapture } = plan;
+  const sidecar = place.pod?.sidecar;
+  if (sidecar !== undefined) {
+    const { redirect } = sidecar;
+    return redirect && sidecarRuleSet({ era, ipv6: hasIpv6(plan), ...redirect });
+  }
   if (era === 'geneve') return nodeLevelRules(plan, place, enrolled);
   const ipv6 = hasIpv6(plan);
   const { tproxyRelease } = plan;

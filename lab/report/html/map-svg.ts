@@ -164,7 +164,9 @@ function proxy(
   return html`<polygon class="proxy" points="${pointsOf(points)}" /> ${
       !isSmall &&
       !isCompact &&
-      html`<text class="small" x="${right - 5}" y="${y + 24}" text-anchor="end">${hasSidecar ? 'envoy' : 'ztunnel'}</text>`
+      html`<text class="small" x="${right - 5}" y="${y + 24}" text-anchor="end"
+        >${hasSidecar ? 'envoy' : 'ztunnel'}</text
+      >`
     }`;
 }
 

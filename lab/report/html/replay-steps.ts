@@ -84,7 +84,10 @@ function arrivalStep(path: Path, leg: Leg, next: Leg | undefined): ReplayStep {
     kind: 'program',
     place: placeOfEnd(leg.to),
     title: endText(leg.to),
-    text: leg.to.kind === 'ztunnel' || leg.to.kind === 'envoy' ? proxyText(path, leg, next) : answerText(path, leg),
+    text:
+      leg.to.kind === 'ztunnel' || leg.to.kind === 'envoy'
+        ? proxyText(path, leg, next)
+        : answerText(path, leg),
   };
 }
 

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { findEnvoy, HOW_TO_GET_ENVOY } from '../../lab/hosts/envoy.ts';
+import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
+import { proveMtls } from '../../lab/judge/prove-mtls.ts';
+import { planLab } from '../../lab/plan/plan-lab.ts';
+import { renderLadder } from '../../lab/report/ladder.ts';
+import { observe } from '../../lab/run/observe.ts';
+import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
+import { createLab } from '../../lab/world/client.ts';
+import { loadTopology } from '../../topologies/load.ts';
+import { execIn, scratchDirectory } from './support/lab.ts';
+
+const TOPOLOGIES = join(import.meta.dirname, '..', '..', 'topologies');
+const skip = findEnvoy() === undefined ? `no Envoy here; wanted: ${HOW_TO_GET_ENVOY}` : false;
+
+t.test('sidecars: all scenarios hold, read out of decrypted packets', { skip }, async (t) => {
+  const topology = loadTopology(join(TOPOLOGIES, 'sidecars.yaml'));
+  const plan = planLab(topology, { lab: `t${process.pid}-sidecars` });
+  await using scratch = await scratchDirectory();
+  await using lab = await createLab(plan);
+  const directory = join(scratch.path, 'all');
+  const { facts } = await observe(lab, { directory }, async () => {
+    const reports = [];
+    // One after the other: Envoy keeps connections, and later requests ride on earlier ones.
+    for (const { name, request } of plan.scenarios)
+      reports.push(await lab.request(request, { name }));
+    return reports;
+  });
+  t.same(facts.problems, [], 'the recording is whole');
+  for (const scenario of plan.scenarios) {
+    const verdict = judgeScenario(scenario, facts);
+    const ladder = renderLadder(facts, verdict, { color: false, width: 120 });
+    t.equal(verdict.outcome, 'holds', verdict.name, { ladder });
+  }
+
+  const [encrypted, , plain] = plan.scenarios;
+  t.equal(proveMtls(encrypted!, facts).outcome, 'holds', 'prove says so');
+  t.equal(proveMtls(plain!, facts).outcome, 'refuted', 'and refutes what is plain');
+
+  const keys = await readFile(join(directory, 'keys.log'), 'utf8');
+  t.match(keys, /^CLIENT_TRAFFIC_SECRET_0 /m, "Envoy's secrets are in the recording");
+  const log = await readFile(join(lab.directory, 'logs', 'envoy-httpbin.demo.log'), 'utf8');
+  t.match(log, /"GET \/get\S* HTTP\/1\.1" 200 - via_upstream .* inbound\|8080\|\| 127\.0\.0\.6:/);
+
+  const reading = await readRules(lab, 'sleep');
+  t.notOk(isDrifted(reading), 'the rules of the pod are those of istio-init');
+  const removed = await execIn(lab, 'sleep', ['iptables', '-t', 'nat', '-F', 'ISTIO_OUTPUT']);
+  t.equal(removed.exitCode, 0, removed.stderr);
+  t.ok(isDrifted(await readRules(lab, 'sleep')), 'a rule that is gone is seen');
+  const bare = await observe(lab, { directory: join(scratch.path, 'bare') }, async () => [
+    await lab.request(encrypted!.request, { name: encrypted!.name }),
+  ]);
+  t.equal(
+    judgeScenario(encrypted!, bare.facts).outcome,
+    'refuted',
+    'and without it nothing is mTLS',
+  );
+});
