@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { ipOf } from '../facts/address.ts';
-import type { Connection, Leg, LegEnd, Path, RunFacts } from '../facts/facts.ts';
+import type { Connection, Leg, Path, RunFacts } from '../facts/facts.ts';
 import { endName } from '../facts/end-name.ts';
 import { framesOf } from '../judge/evidence.ts';
 import { nameOf } from '../judge/places.ts';
