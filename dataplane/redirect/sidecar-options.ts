@@ -42,14 +42,10 @@ export const OWN_OUTBOUND_PORTS = [15020] as const;
  * @throws {RedirectOptionsError} naming the option and the value
  */
 export function checkSidecarOptions(options: SidecarOptions): void {
-  const ranges = [options.includeOutboundRanges, options.excludeOutboundRanges];
-  for (const range of ranges.flatMap((list) => (Array.isArray(list) ? list : []))) {
+  const { includeOutboundRanges: included = '*', excludeOutboundRanges: excluded = [] } = options;
+  for (const range of [...(included === '*' ? [] : included), ...excluded]) {
     if (!isRange(range)) {
-      throw new RedirectOptionsError(
-        'IP range',
-        String(range),
-        'an address with a prefix is wished',
-      );
+      throw new RedirectOptionsError('IP range', range, 'an address with a prefix is wished');
     }
   }
   for (const server of options.dnsServers ?? []) {
