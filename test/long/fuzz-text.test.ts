@@ -9,4 +9,5 @@ holdCampaigns(t, [
   { module, target: 'topologyLoader', count: 50_000, from: 50_000 },
   { module, target: 'staticFile', count: 100_000 },
   { module, target: 'iptablesSave', count: 100_000 },
+  { module, target: 'nftListing', count: 30_000 },
 ]);

@@ -11,6 +11,7 @@ const SEED = 20_261_121;
 /** A topology takes milliseconds, a connection ten. */
 const COUNTS: Readonly<Record<string, number>> = {
   iptablesSave: 400,
+  nftListing: 300,
   topologyLoader: 100,
   staticFile: 150,
   evidence: 250,

@@ -4,10 +4,14 @@ import { join } from 'node:path';
 import { deepStrictEqual, equal, ok } from 'node:assert/strict';
 import { crossCheck } from '../../../dataplane/redirect/cross-check.ts';
 import { findDrift } from '../../../dataplane/redirect/diff.ts';
-import { SavedRulesError } from '../../../dataplane/redirect/errors.ts';
+import { NftListingError, SavedRulesError } from '../../../dataplane/redirect/errors.ts';
+import { parseNft } from '../../../dataplane/redirect/parse-nft.ts';
+import { parseNftJson } from '../../../dataplane/redirect/parse-nft-json.ts';
 import { parseSave } from '../../../dataplane/redirect/parse-save.ts';
 import { podRules } from '../../../dataplane/redirect/pod-rules.ts';
+import { recogniseNft } from '../../../dataplane/redirect/recognise/recognise-nft.ts';
 import { renderSaved } from '../../../dataplane/redirect/saved.ts';
+import { mergeNftWalk } from '../../../dataplane/redirect/walk-nft.ts';
 import { walkRules } from '../../../dataplane/redirect/walk.ts';
 import { MeshState } from '../../../dataplane/ztunnel/state/mesh-state.ts';
 import { parseStaticFile } from '../../../dataplane/ztunnel/state/static-file.ts';
@@ -94,6 +98,37 @@ function iptablesSave(): FuzzTarget<string> {
       error.code === 'DATAPLANE_REDIRECT_SAVE_SYNTAX' &&
       error.line >= 1 &&
       error.column >= 1,
+  };
+}
+
+const NFT_WORDS = [
+  ...['{', '}', '[', ']', ':', ',', '"', '\\"', 'null', '1e999', '-1', '0x539', '{"rule": ', '\n'],
+  ...['table inet istio-ambient-nat {\n', '\tchain output {\n', '\t}\n', '}\n', ' # handle 3'],
+  ...['counter packets 1 bytes 2 ', 'jump istio-output', 'iifname "x" redirect', 'snat ip to ::1'],
+  ...['"expr": ', '{"match": ', '"right": {"set": [', '{"counter": {"packets": -1}}', '"hook": 7'],
+];
+
+/** What `nft list ruleset` prints, and `nft -j` does, as far as saying what it is. */
+function nftListing(): FuzzTarget<string> {
+  const names = ['nft-list-pod.txt', 'nft-list-node.txt', 'nft-list-iptables.txt'];
+  const seeds = [...names, 'nft-list-pod.json'].map((name) =>
+    read(`test/fixtures/redirect/${name}`),
+  );
+  return {
+    name: 'listings of nft',
+    seeds,
+    mutate: (random) =>
+      mutateText(random, seeds, { dictionary: NFT_WORDS, maxLength: lengthLimit(random) }),
+    feed: (text) => {
+      const isJson = text.trimStart().startsWith('{');
+      const listing = isJson ? parseNftJson(text) : parseNft(text);
+      const { reasons } = recogniseNft(listing);
+      for (const direction of ['inbound', 'outbound'] as const) {
+        mergeNftWalk([], listing, direction, []);
+      }
+      ok(reasons.size >= 0);
+    },
+    isPromised: (error) => error instanceof NftListingError && error.line >= 1 && error.column >= 1,
   };
 }
 
@@ -351,4 +386,4 @@ function staticFile(): FuzzTarget<string> {
   };
 }
 
-export const TARGETS: FuzzTargets = { iptablesSave, topologyLoader, staticFile };
+export const TARGETS: FuzzTargets = { iptablesSave, nftListing, topologyLoader, staticFile };
