@@ -1,7 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { ERA_NAMES, type EraName } from '../../topologies/era.ts';
 import { loadTopology } from '../../topologies/load.ts';
 import { nearest } from '../../topologies/nearest.ts';
@@ -20,9 +20,14 @@ import { renderRegressJunit } from '../report/regress-junit.ts';
 import { inRunDirectory, requireResults } from '../run/results.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError } from './exit.ts';
-import type { Output } from './output.ts';
+import { type Output, shortPath } from './output.ts';
 import { regressCapture } from './regress-capture.ts';
-import { defaultResultsRoot, defaultTopology, requireCapabilities } from './world.ts';
+import {
+  defaultResultsRoot,
+  defaultTopology,
+  requireCapabilities,
+  resultsOption,
+} from './world.ts';
 
 export interface RegressOptions {
   readonly era?: readonly string[];
@@ -53,8 +58,13 @@ export function addRegress(program: Command, context: CommandContext): void {
     .option('--era <era...>', `eras to build: ${ERA_NAMES.join(', ')}; all unless given`)
     .option('--scenario <text>', 'compare only scenarios whose name has this text')
     .option('--update', 'write the baselines instead of comparing')
-    .option('--baselines <directory>', 'where they are', defaultBaselines())
-    .option('--results <directory>', 'where captures of what differs go', defaultResultsRoot())
+    .addOption(
+      new Option('--baselines <directory>', 'where they are').default(
+        defaultBaselines(),
+        'results/baselines, in the project',
+      ),
+    )
+    .addOption(resultsOption('where captures of what differs go'))
     .option('--jobs <number>', 'labs at the same time', String(availableParallelism() + 1))
     .option(
       '--pcap <file>',
@@ -148,7 +158,7 @@ async function tell(
   output.result({ ...result, directory }, () => {
     const { color, width } = output;
     const text = renderRegress(result, { color, width, from: process.cwd() });
-    return `${text}\nResults in ${relative(process.cwd(), directory) || '.'}`;
+    return `${text}\nResults in ${shortPath(directory)}`;
   });
 }
 
