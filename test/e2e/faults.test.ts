@@ -12,7 +12,7 @@ if (process.getuid?.() !== 0) {
   process.exit(0);
 }
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const TOPOLOGIES = join(import.meta.dirname, '..', '..', 'topologies', 'faults');
 
