@@ -22,6 +22,8 @@ export interface AddLegOptions {
   readonly listener?: number;
   /** The stream of a tunnel that carries the request. */
   readonly stream?: ConnectStream;
+  /** When the request began on a connection that a proxy kept from one before. */
+  readonly keptSinceNs?: string;
 }
 
 /** Collects legs and the evidence that joined them, and says at the end what is missing. */
@@ -56,7 +58,8 @@ export class PathBuilder {
     this.#failure = text;
   }
 
-  addLeg(connection: Connection, { isProxied, listener, stream }: AddLegOptions): void {
+  addLeg(connection: Connection, options: AddLegOptions): void {
+    const { isProxied, listener, stream, keptSinceNs } = options;
     const first = connection.sightings[0];
     const last = connection.sightings.at(-1);
     if (first === undefined || last === undefined) return;
@@ -75,8 +78,13 @@ export class PathBuilder {
       },
       ...wrappingOf(connection, stream),
       ...(wanted !== served && { wanted }),
-      startedNs: stream?.startedNs ?? connection.startedNs,
-      passages: this.#context.passages(connection, stream?.stream),
+      startedNs: stream?.startedNs ?? keptSinceNs ?? connection.startedNs,
+      // Which frames of a kept connection are this request's is not told by its first one.
+      passages:
+        keptSinceNs === undefined
+          ? this.#context.passages(connection, stream?.stream)
+          : connection.sightings.map(() => undefined),
+      ...(isBetweenSidecars(connection) && { reused: keptSinceNs !== undefined }),
       ...(stream &&
         connection.tls?.state === 'decrypted' && { reused: isReused(connection, stream) }),
     });

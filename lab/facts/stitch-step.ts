@@ -9,6 +9,8 @@ export interface Step {
   readonly connection: Connection;
   /** Set when the connection is a tunnel: the stream that carries this request. */
   readonly stream?: ConnectStream;
+  /** When the request began on a connection that had carried another before. */
+  readonly keptSinceNs?: string;
 }
 
 /** Whether a ztunnel's own sockets sent some of the frames that carried these marks. */

@@ -33,6 +33,7 @@ export function stitchPath(request: RequestResult, context: StitchContext): Path
     path.addLeg(step.connection, {
       isProxied,
       stream: step.stream,
+      keptSinceNs: step.keptSinceNs,
       ...(record && { listener: LISTENERS[record.direction] }),
     });
     if (isAsked) endAtDnsProxy(step.connection, path, context);
@@ -255,7 +256,8 @@ function stepUpstream(
     `leg ${path.legCount} → leg ${path.legCount + 1}: record ${record.id} accepted ` +
       `${record.accepted.peer}, connected ${upstream.local} → ${upstream.remote}`,
   );
-  return { connection };
+  const isNew = isWithin(connection, record);
+  return { connection, ...(!isNew && { keptSinceNs: record.openedNs }) };
 }
 
 function isWithin(connection: Connection, record: LegRecord): boolean {
