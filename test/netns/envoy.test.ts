@@ -25,7 +25,7 @@ t.test(
     const { trustDomain } = plan;
     const { namespace, serviceAccount } = pod;
     const { credentials } = await ca.fetchCertificate({ trustDomain, namespace, serviceAccount });
-    const files = { accessLog: '/dev/stdout', legLog: '/dev/null', keyLog: '/dev/null' };
+    const files = { accessLog: '/dev/null', legLog: '/dev/null', keyLog: '/dev/null' };
     const planned = sidecarInputOf(plan, pod);
     const ports = (['http', 'tcp', 'auto'] as const).map((protocol, n) => ({
       port: 9100 + n,
