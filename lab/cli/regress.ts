@@ -54,7 +54,10 @@ export function addRegress(program: Command, context: CommandContext): void {
         'ephemeral ports and counts of frames are not compared. Exit code 1 when anything differs, is\n' +
         'new or has vanished, 3 when something could not run and nothing differs.',
     )
-    .argument('[topologies...]', 'topology files; all in topologies/ unless given, without its folders')
+    .argument(
+      '[topologies...]',
+      'topology files; all in topologies/ unless given, without its folders',
+    )
     .option('--era <era...>', `eras to build: ${ERA_NAMES.join(', ')}; all unless given`)
     .option('--scenario <text>', 'compare only scenarios whose name has this text')
     .option('--update', 'write the baselines instead of comparing')
