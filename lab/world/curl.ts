@@ -3,7 +3,7 @@ import { CANARY_HEADER } from './canary.ts';
 import { formatPeer } from './apps/context.ts';
 import type { Captured } from './run-captured.ts';
 
-/** Between the body and what curl notes about the transfer; no body of ours contains it. */
+/** Between what curl says went wrong and what it notes of the transfer, behind it on stderr. */
 const MARK = '\n@@ambient-lab@@';
 const NOTES = '%{http_code} %{local_ip} %{local_port} %{remote_ip} %{remote_port}';
 
@@ -32,26 +32,25 @@ export function curlArgv(
   const target = `${url}${url.includes('?') ? '&' : '?'}canary=${canary}`;
   return [
     ...['curl', '-q', '-sS', '--noproxy', '*', '--max-time', seconds],
-    ...['-H', `${CANARY_HEADER}: ${canary}`, '-w', `${MARK}${NOTES}`],
+    ...['-H', `${CANARY_HEADER}: ${canary}`, '-w', `%{stderr}${MARK}${NOTES}`],
     ...more,
     target,
   ];
 }
 
-/** What curl's end and output mean. */
+/** What curl's end and output mean; of a long body there may be only the beginning. */
 export function readCurl(done: Captured): Pick<
   RequestResult,
   'local' | 'remote' | 'status' | 'exitCode' | 'outcome' | 'error'
 > & {
   readonly body: string;
 } {
-  const at = done.stdout.lastIndexOf(MARK);
-  const body = at < 0 ? done.stdout : done.stdout.slice(0, at);
-  const notes = at < 0 ? [] : done.stdout.slice(at + MARK.length).split(' ');
+  const at = done.stderr.lastIndexOf(MARK);
+  const notes = at < 0 ? [] : done.stderr.slice(at + MARK.length).split(' ');
   const [status, localIp, localPort, remoteIp, remotePort] = notes;
-  const error = done.stderr.trim();
+  const error = (at < 0 ? done.stderr : done.stderr.slice(0, at)).trim();
   return {
-    body,
+    body: done.stdout,
     local: endOf(localIp, localPort),
     remote: endOf(remoteIp, remotePort),
     status: Number(status) > 0 ? Number(status) : undefined,

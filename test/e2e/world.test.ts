@@ -139,6 +139,8 @@ t.test('request() tells how a request went, whatever its end', async (t) => {
     clientNetns: 'legacy.legacy',
     remote: '10.96.1.2:8000',
   });
+  const large = await ask('legacy', 'http://legacy.legacy:8000/bytes/100000');
+  t.match(large, { outcome: 'ok', status: 200, local: /^10\./ }, 'whatever is kept of the body');
   t.match(await ask('legacy', 'tcp://outside:9000'), {
     outcome: 'ok',
     sourceSeenByApp: /^172\.18\.0\.1:/,
