@@ -22,8 +22,8 @@ interface Variant {
   readonly iptables?: IptablesBackend;
 }
 
-/** `test/e2e` has era inpod-redirect on ptp, with what `iptables` is here. */
 const VARIANTS: readonly Variant[] = [
+  { era: 'inpod-redirect' },
   { era: 'inpod-tproxy' },
   { era: 'inpod-nft' },
   { era: 'inpod-redirect', iptables: 'legacy', cni: 'bridge' },

@@ -11,6 +11,8 @@ import { addressOf, execIn } from './lab.ts';
 export interface FaultCase {
   readonly fault: FaultName;
   readonly where: string;
+  /** Tried by `npm test`, the others by `npm run test:long`. */
+  readonly isQuick?: true;
   /** Where it is found, when that is not where it was made. */
   readonly foundAt?: string;
   /** What a person sees. */
@@ -24,6 +26,7 @@ export const GENEVE_CASES: readonly FaultCase[] = [
   {
     fault: 'rp-filter-strict',
     where: 'node1',
+    isQuick: true,
     symptom: async (t, lab) => {
       t.equal(await curl(lab, 'client', podUrl(lab, 'far')), 'curl 28', 'nothing comes back');
       t.equal(await curl(lab, 'bystander', podUrl(lab, 'far')), '200', 'others notice nothing');
@@ -42,6 +45,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     fault: 'rules-missing',
     where: 'demo/client',
+    isQuick: true,
     symptom: PLAIN,
     evidence: /missing +(nat OUTPUT: -j ISTIO_OUTPUT|istio-ambient-nat output: jump istio-output)/,
   },
@@ -54,6 +58,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     fault: 'ztunnel-not-told',
     where: 'demo/client',
+    isQuick: true,
     symptom: async (t, lab) => {
       t.equal(await curl(lab, 'client', podUrl(lab, 'far')), 'curl 7', 'refused');
       t.equal(await curl(lab, 'client', 'http://far.demo:8000/get'), 'curl 6', 'no names');
@@ -63,6 +68,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     fault: 'wrong-netns',
     where: 'demo/client',
+    isQuick: true,
     symptom: async (t, lab) => {
       t.equal(await curl(lab, 'client', podUrl(lab, 'far')), 'curl 7', 'refused');
       const stranger = await curl(lab, 'bystander', podUrl(lab, 'strict'));
@@ -87,6 +93,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     fault: 'policy-without-15008',
     where: 'demo/far',
+    isQuick: true,
     symptom: async (t, lab) => {
       t.equal(await curl(lab, 'client', podUrl(lab, 'far')), 'curl 28', 'the mesh waits');
       t.equal(await curl(lab, 'bystander', podUrl(lab, 'far')), '200', 'others get in');
@@ -96,6 +103,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     fault: 'port-taken',
     where: 'demo/near',
+    isQuick: true,
     symptom: async (t, lab) => {
       t.equal(await curl(lab, 'near', podUrl(lab, 'far')), 'curl 7', 'refused');
       t.match(await curl(lab, 'bystander', podUrl(lab, 'near')), /curl (7|28)/, 'and from others');
@@ -133,6 +141,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
   {
     fault: 'ipv6-off',
     where: 'demo/client',
+    isQuick: true,
     symptom: async (t, lab) => {
       const url = 'http://far.demo:8000/get';
       t.equal(await curl(lab, 'client', url, '-6'), 'curl 7', 'not by IPv6');
