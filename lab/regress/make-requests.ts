@@ -8,6 +8,8 @@ import type { Lab } from '../world/lab.ts';
 export interface MakeOptions {
   /** Ask services of several replicas so often that each has answered. */
   readonly isThorough: boolean;
+  /** For how long nothing must have been written of legs before a step of a scenario. */
+  readonly quietMs: number;
   readonly signal?: AbortSignal;
 }
 
@@ -20,11 +22,11 @@ const AT_ONCE = 8;
 export async function makeRequests(
   lab: Lab,
   scenarios: readonly Scenario[],
-  { isThorough, signal }: MakeOptions,
+  { isThorough, quietMs, signal }: MakeOptions,
 ): Promise<readonly RequestResult[]> {
   const results: RequestResult[] = [];
   for (const scenario of scenarios) {
-    results.push(...(await runScenarios(lab, [scenario], {}, signal)));
+    results.push(...(await runScenarios(lab, [scenario], { quietMs }, signal)));
     if (!isThorough || !hasReplicas(lab.plan, scenario)) continue;
     for (let made = 1; made < THOROUGH_REQUESTS; made += AT_ONCE) {
       const again = { ...scenario, before: [] };

@@ -104,7 +104,7 @@ async function observeCell(plan: Plan, options: RunCellOptions): Promise<RunFact
   await using lab = await createLab(plan, { signal });
   const { snapLength } = plan.capture;
   const observation = await observe(lab, { directory, snapLength, signal, quietMs: QUIET_MS }, () =>
-    makeRequests(lab, plan.scenarios, { isThorough: isUpdate, signal }),
+    makeRequests(lab, plan.scenarios, { isThorough: isUpdate, quietMs: QUIET_MS, signal }),
   );
   return observation.facts;
 }

@@ -3,11 +3,15 @@ import { examine } from '../diagnose/examine.ts';
 import type { RequestResult } from '../facts/request.ts';
 import { breakLab, mendLab, refusalOf } from '../faults/break-lab.ts';
 import type { Lab, RequestReport } from '../world/lab.ts';
+import { labPaths } from '../world/paths.ts';
+import { settle } from './settle.ts';
 
 /** What is told while scenarios run, and how long their clients wait. */
 export interface ScenarioEvents {
   /** Of each request; as the clients have it when absent. */
   readonly timeoutMs?: number;
+  /** For how long nothing must have been written of legs before a step is taken; 60 unless given. */
+  readonly quietMs?: number;
   readonly onScenario?: (scenario: Scenario, index: number) => void;
   /** Its request is not made: the lab cannot have a fault that it asks for. */
   readonly onSkipped?: (scenario: Scenario, reason: string) => void;
@@ -29,6 +33,8 @@ export async function runScenarios(
     signal?.throwIfAborted();
     events.onScenario?.(scenario, index);
     const reason = impossibleIn(lab, scenario);
+    // A step that cuts connections must not meet those that a request before is still closing.
+    if (scenario.before.length > 0) await untilQuiet(lab, events);
     for (const step of scenario.before) {
       if (!isRefused(lab, step)) await takeStep(lab, step);
     }
@@ -46,6 +52,10 @@ export async function runScenarios(
     }
   }
   return results;
+}
+
+async function untilQuiet(lab: Lab, { quietMs = 60 }: ScenarioEvents): Promise<void> {
+  await settle(labPaths(lab.name).legs, { quietMs, timeoutMs: 2_000 });
 }
 
 /** Why a scenario has nothing to ask in this lab. */
