@@ -87,12 +87,12 @@ export function exitCodeFor(error: unknown): number {
   return EXIT.bug;
 }
 
-/** What a person is shown: the message and the hint; the stack and causes only when asked for. */
+/** What a person is shown: the message and the hint; stack and causes when asked for, or when we are at fault. */
 export function describeError(error: unknown, withStack: boolean): string {
   if (!(error instanceof Error)) return String(error);
-  if (withStack || exitCodeFor(error) === EXIT.bug) return stackWithCauses(error);
   const hint = 'hint' in error && typeof error.hint === 'string' ? `\n${error.hint}` : '';
-  return `${error.message}${hint}`;
+  const isBug = exitCodeFor(error) === EXIT.bug;
+  return `${withStack || isBug ? stackWithCauses(error) : error.message}${hint}`;
 }
 
 function codeOf(error: unknown): string {
