@@ -4,11 +4,12 @@ import { CAPTURE_FILES } from '../capture/layout.ts';
 import { dissect, type Dissection } from '../facts/dissect/dissect.ts';
 import type { ScenarioRequest } from '../../topologies/topology.ts';
 import type { Connection, Path, RunFacts } from '../facts/facts.ts';
-import { type Finished, runProgram } from '../hosts/run.ts';
+import type { Finished } from '../hosts/run.ts';
 import { lackOfPackets } from '../judge/evidence.ts';
 import { observe } from '../run/observe.ts';
 import { readRules, type RulesReading } from '../run/read-rules.ts';
 import { createLab } from '../world/client.ts';
+import { finishInPlace, type InPlaceOptions } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 import { EvidenceMissing } from './finding.ts';
 import { makeRequests } from './make-requests.ts';
@@ -71,14 +72,9 @@ export class ClaimWorld {
   run(
     target: string,
     argv: readonly string[],
-    { timeoutMs = 10_000, user }: { readonly timeoutMs?: number; readonly user?: number } = {},
+    { timeoutMs = 10_000, ...options }: InPlaceOptions = {},
   ): Promise<Finished> {
-    const [file = '', ...args] = this.lab.execArgv(
-      target,
-      argv,
-      user === undefined ? {} : { user },
-    );
-    return runProgram([file, ...args], { timeoutMs });
+    return finishInPlace(this.lab, target, argv, { timeoutMs, ...options });
   }
 
   /** Standard output of a program that has to succeed. @throws {EvidenceMissing} */

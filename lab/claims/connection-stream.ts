@@ -41,7 +41,7 @@ export class ConnectionStream implements AsyncDisposable {
 
   constructor(lab: Lab, from: string, host: string, port: number, timeoutMs = 3_000) {
     const argv = [process.execPath, '-e', CLIENT, host, String(port), String(timeoutMs)];
-    const [file = '', ...args] = lab.execArgv(from, argv);
+    const [file, ...args] = lab.execArgv(from, argv);
     this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'ignore'] });
     this.#output = textOf(this.#child);
   }

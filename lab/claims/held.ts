@@ -50,7 +50,7 @@ export class HeldConnection implements AsyncDisposable {
   /** The first echo has come back. @throws {EvidenceMissing} when none does */
   static async open(lab: Lab, from: string, host: string, port: number, forMs: number) {
     const argv = [process.execPath, '-e', CLIENT, host, String(port), String(forMs)];
-    const [file = '', ...args] = lab.execArgv(from, argv);
+    const [file, ...args] = lab.execArgv(from, argv);
     const held = new HeldConnection(spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] }));
     const first = await held.#first;
     if (first.end === undefined) return held;

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunFacts } from '../facts/facts.ts';
-import { runProgram } from '../hosts/run.ts';
+import { finishInPlace } from '../world/in-place.ts';
 import type { Outcome } from '../judge/verdict.ts';
 import { observe } from '../run/observe.ts';
 import type { Lab } from '../world/lab.ts';
@@ -94,8 +94,7 @@ async function act(
   lab: Lab,
   action: { readonly in: string; readonly argv: readonly string[] },
 ): Promise<void> {
-  const [file = '', ...args] = lab.execArgv(action.in, action.argv);
-  await runProgram([file, ...args], { timeoutMs: REQUEST_TIMEOUT_MS });
+  await finishInPlace(lab, action.in, action.argv, { timeoutMs: REQUEST_TIMEOUT_MS });
 }
 
 async function ask(claim: Claim, world: ClaimWorld): Promise<Finding> {

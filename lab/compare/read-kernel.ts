@@ -1,6 +1,5 @@
 import { rewriteTable } from '../../dataplane/tunnels/header-rewrite.ts';
-import { runProgram } from '../hosts/run.ts';
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace, tryInPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 
 export const SECTIONS = [
@@ -89,9 +88,8 @@ interface NftReading {
 
 /** Tables that iptables does not show: inet, netdev and others that somebody made with nft. */
 async function readNft(lab: Lab, place: string): Promise<NftReading> {
-  const [file = '', ...args] = lab.execArgv(place, ['nft', '-s', 'list', 'ruleset']);
-  const done = await runProgram([file, ...args], { timeoutMs: 10_000 });
-  const tables = (done.exitCode === 0 ? done.stdout : '')
+  const listed = await tryInPlace(lab, place, ['nft', '-s', 'list', 'ruleset']);
+  const tables = (listed ?? '')
     .split(/^(?=table )/m)
     .filter((text) => /^table (?!ip6? )/.test(text));
   const name = (text: string): string => /^table (\S+ \S+)/.exec(text)?.[1] ?? '';

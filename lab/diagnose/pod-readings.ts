@@ -1,9 +1,6 @@
-import { runProgram } from '../hosts/run.ts';
-import { LabError } from '../world/errors.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Listener, PodEvidence, Readings } from './evidence.ts';
-
-const TIMEOUT_MS = 10_000;
 
 /** Settings that have cost people days, of every namespace. */
 const KEYS = [
@@ -16,13 +13,13 @@ const KEYS = [
 
 /** Listening TCP sockets of a namespace with their owners. */
 export async function readListeners(lab: Lab, place: string): Promise<readonly Listener[]> {
-  const text = await readIn(lab, place, ['ss', '-H', '-ltnpe']);
+  const text = await inPlace(lab, place, ['ss', '-H', '-ltnpe']);
   return text.split('\n').flatMap((line) => parseListener(line) ?? []);
 }
 
 /** Kernel settings of a namespace; those that the kernel has not are left out. */
 export async function readSettings(lab: Lab, place: string): Promise<PodEvidence['settings']> {
-  const text = await readIn(lab, place, ['sysctl', '-e', ...KEYS]);
+  const text = await inPlace(lab, place, ['sysctl', '-e', ...KEYS]);
   const pairs = text.split('\n').map((line) => line.split(' = '));
   return Object.fromEntries(
     pairs.flatMap(([key, value]) =>
@@ -35,7 +32,7 @@ export async function readSettings(lab: Lab, place: string): Promise<PodEvidence
 export async function readReadings(lab: Lab, place: string): Promise<Readings> {
   const [settings, netstat] = await Promise.all([
     readSettings(lab, place),
-    readIn(lab, place, ['cat', '/proc/net/netstat']),
+    inPlace(lab, place, ['cat', '/proc/net/netstat']),
   ]);
   return { settings, reversePathDrops: counterOf(netstat, 'TcpExt:', 'IPReversePathFilter') };
 }
@@ -47,21 +44,6 @@ function counterOf(netstat: string, group: string, name: string): number {
     .filter((line) => line.startsWith(group))
     .map((line) => line.split(' '));
   return Number(values[names.indexOf(name)] ?? 0);
-}
-
-/** What a program prints in a place. @throws LabError LAB_PROGRAM_FAILED */
-export async function readIn(
-  lab: Lab,
-  place: string,
-  argv: readonly [string, ...string[]],
-): Promise<string> {
-  const [file = '', ...args] = lab.execArgv(place, argv);
-  const done = await runProgram([file, ...args], { timeoutMs: TIMEOUT_MS });
-  if (done.exitCode === 0) return done.stdout;
-  throw new LabError(
-    'LAB_PROGRAM_FAILED',
-    `Cannot read "${place}": ${argv.join(' ')} ended with ${done.exitCode}: ${done.stderr.trim()}`,
-  );
 }
 
 /** `LISTEN 0 128 *:15001 *:* users:(("node",pid=26,fd=49)) …` */

@@ -1,8 +1,7 @@
-import { runProgram } from '../hosts/run.ts';
 import type { NodePlan } from '../plan/plan.ts';
+import { finishInPlace, inPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 import type { PathProbe } from './evidence.ts';
-import { readIn } from './pod-readings.ts';
 
 /** Headers of IPv4 and of an ICMP echo. */
 const HEADERS_BYTES = 28;
@@ -29,7 +28,7 @@ export async function probePaths(
 
 async function probePath(lab: Lab, from: NodePlan, to: NodePlan): Promise<PathProbe> {
   const place = from.ztunnelNetns;
-  const text = await readIn(lab, place, ['ip', '-j', 'link', 'show', 'dev', 'eth0']);
+  const text = await inPlace(lab, place, ['ip', '-j', 'link', 'show', 'dev', 'eth0']);
   const linkMtuBytes = (JSON.parse(text) as readonly { readonly mtu: number }[])[0]?.mtu ?? 0;
   const ends = { from: from.name, to: to.name, linkMtuBytes };
   const ask = (bytes: number): Promise<Ping> => ping(lab, place, to.ztunnelAddress, bytes);
@@ -72,8 +71,7 @@ async function largest(
 async function ping(lab: Lab, place: string, address: string, bytes: number): Promise<Ping> {
   const size = String(bytes - HEADERS_BYTES);
   const argv = ['ping', '-n', '-q', '-c', '1', '-W', '1', '-M', 'do', '-s', size, address];
-  const [file = '', ...args] = lab.execArgv(place, argv);
-  const done = await runProgram([file, ...args], { timeoutMs: 10_000 });
+  const done = await finishInPlace(lab, place, argv, { timeoutMs: 10_000 });
   const isTold = /frag needed|message too long/i.test(done.stdout + done.stderr);
   return { isAnswered: done.exitCode === 0, isTold };
 }

@@ -1,5 +1,5 @@
 import type { Plan } from '../plan/plan.ts';
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 import { enrolledPod, needsRulesInPods } from './in-pod.ts';
 import type { PodFault } from './fault.ts';

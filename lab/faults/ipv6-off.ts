@@ -1,4 +1,4 @@
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import { hasIpv6 } from '../plan/families.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Lab } from '../world/lab.ts';

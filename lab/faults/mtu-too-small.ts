@@ -1,4 +1,4 @@
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Lab } from '../world/lab.ts';
 import type { NodeFault } from './fault.ts';

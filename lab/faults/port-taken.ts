@@ -1,5 +1,4 @@
-import { runProgram } from '../hosts/run.ts';
-import { inPlace } from '../mutate/place-state.ts';
+import { finishInPlace, inPlace } from '../world/in-place.ts';
 import { LabError } from '../world/errors.ts';
 import type { Lab } from '../world/lab.ts';
 import { enrolledPod, needsRulesInPods } from './in-pod.ts';
@@ -47,8 +46,7 @@ export const portTaken: PodFault = {
 async function startListener(lab: Lab, netns: string): Promise<void> {
   const script = 'setsid "$@" </dev/null >/dev/null 2>&1 &';
   const argv = ['sh', '-c', script, 'sh', process.execPath, '-e', LISTENER] as const;
-  const [file = '', ...args] = lab.execArgv(netns, argv);
-  await runProgram([file, ...args], { timeoutMs: PATIENCE_MS });
+  await finishInPlace(lab, netns, argv, { timeoutMs: PATIENCE_MS });
   const deadline = performance.now() + PATIENCE_MS;
   while ((await listenersOf(lab, netns)).length === 0) {
     if (performance.now() > deadline) {

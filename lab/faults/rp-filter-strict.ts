@@ -1,4 +1,4 @@
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { NodeFault } from './fault.ts';
 
 const KEY = 'net.ipv4.conf.all.rp_filter';

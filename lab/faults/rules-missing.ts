@@ -1,5 +1,5 @@
 import { NFT_NAT_TABLE, NFT_FAMILY } from '../../dataplane/redirect/nft-rule.ts';
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import { enrolledPod, needsRulesInPods } from './in-pod.ts';
 import type { PodFault } from './fault.ts';
 import { iptablesOf, refillTables, type SavedTables, saveTables } from './tables.ts';

@@ -4,7 +4,7 @@ import { parseSave } from '../../dataplane/redirect/parse-save.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import { ipArguments } from '../../dataplane/redirect/routing.ts';
 import { hasIpv6 } from '../plan/families.ts';
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 import { agentOf } from './agent-of.ts';
 import { enrolledPod, needsRulesInPods } from './in-pod.ts';

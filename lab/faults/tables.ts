@@ -1,6 +1,6 @@
 import { hasIpv6 } from '../plan/families.ts';
 import type { Plan } from '../plan/plan.ts';
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 
 export type IptablesTable = 'nat' | 'mangle' | 'raw';

@@ -1,4 +1,4 @@
-import { inPlace } from '../mutate/place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { Plan, PodPlan } from '../plan/plan.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
 import { agentOf, enrolmentOf } from './agent-of.ts';

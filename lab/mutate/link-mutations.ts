@@ -1,7 +1,7 @@
 import type { TunnelLink } from '../../dataplane/redirect/rule.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Mutation } from './mutation.ts';
-import { inPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { MutablePlace, PlaceGroup } from './places.ts';
 
 /** A VNI that no tunnel of the era has. */

@@ -2,7 +2,7 @@ import { renderNft } from '../../dataplane/redirect/nft-render.ts';
 import type { NftRule, NftTable } from '../../dataplane/redirect/nft-rule.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Mutation } from './mutation.ts';
-import { inPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { MutablePlace, PlaceGroup } from './places.ts';
 
 const LOAD = ['nft', '-f', '-'] as const;

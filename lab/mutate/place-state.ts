@@ -1,6 +1,5 @@
 import { NFT_TABLE_PREFIX } from '../../dataplane/redirect/nft-rule.ts';
-import { runProgram } from '../hosts/run.ts';
-import { LabError } from '../world/errors.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 
 /** All of one namespace that a mutation may touch, as text that its own tools take back. */
@@ -18,28 +17,6 @@ export interface PlaceState {
   readonly links: string;
   /** Kernel settings that mutations turn round, a line each. */
   readonly settings: string;
-}
-
-const TIMEOUT_MS = 20_000;
-
-/** Runs a program in a place of the lab and gives what it printed. @throws LabError LAB_PROGRAM_FAILED */
-export async function inPlace(
-  lab: Lab,
-  place: string,
-  argv: readonly [string, ...string[]],
-  input?: string,
-): Promise<string> {
-  const [file = '', ...args] = lab.execArgv(place, argv);
-  const done = await runProgram([file, ...args], {
-    timeoutMs: TIMEOUT_MS,
-    ...(input === undefined ? {} : { input }),
-  });
-  if (done.exitCode === 0) return done.stdout;
-  const said = done.stderr.trim();
-  throw new LabError(
-    'LAB_PROGRAM_FAILED',
-    `Cannot run "${argv.join(' ')}" in ${place}: it ended with ${done.exitCode}: ${said}`,
-  );
 }
 
 const SETTINGS =

@@ -2,7 +2,7 @@ import { ipArguments } from '../../dataplane/redirect/routing.ts';
 import type { RoutingEntry } from '../../dataplane/redirect/rule.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Mutation } from './mutation.ts';
-import { inPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { PlaceGroup } from './places.ts';
 
 /** Behind the table main (32766), which has a route for everything. */

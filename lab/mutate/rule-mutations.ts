@@ -5,7 +5,7 @@ import type { RuleOption } from '../../dataplane/redirect/rule.ts';
 import { renderSavedRule, type SavedRule } from '../../dataplane/redirect/saved.ts';
 import { isOurChain, targetOf } from '../../dataplane/redirect/recognise/compare.ts';
 import type { Mutation } from './mutation.ts';
-import { inPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { MutablePlace, PlaceGroup } from './places.ts';
 
 const RESTORE = ['iptables-restore', '-w', '10'] as const;

@@ -1,7 +1,8 @@
 import { LabError } from '../world/errors.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Mutation } from './mutation.ts';
-import { differencesOf, inPlace, type PlaceState, readPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
+import { differencesOf, type PlaceState, readPlace } from './place-state.ts';
 import { changesOf, type Probe, type ProbeResult } from './probes.ts';
 import { knownReason } from './reasons.ts';
 import { runProbes } from './run-probes.ts';

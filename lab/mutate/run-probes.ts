@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
-import { runProgram } from '../hosts/run.ts';
+import { finishInPlace } from '../world/in-place.ts';
 import { renewTunnels } from '../run/renew-tunnels.ts';
 import type { Lab, RequestReport } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
@@ -110,9 +110,9 @@ function outcomeOf({ outcome, status, exitCode, protocol }: RequestReport): stri
 async function askName(lab: Lab, probe: Probe, timeoutMs: number): Promise<Raw> {
   const [server = '', name = ''] = probe.to.split(' ');
   const client = ['client', probe.dns ?? '', server, '53', name, String(timeoutMs)];
-  const [file = '', ...args] = lab.execArgv(probe.from, [...programArgv('app-host'), ...client]);
   const startedMs = performance.now();
-  const done = await runProgram([file, ...args], { timeoutMs: timeoutMs + 10_000 });
+  const argv = [...programArgv('app-host'), ...client];
+  const done = await finishInPlace(lab, probe.from, argv, { timeoutMs: timeoutMs + 10_000 });
   const durationMs = performance.now() - startedMs;
   const line = done.stdout.trim().split('\n').at(-1) ?? '';
   if (!line.startsWith('{'))

@@ -5,7 +5,7 @@ import type { AddressSet } from '../../dataplane/redirect/rule.ts';
 import { setCommand } from '../run/read-sets.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Mutation } from './mutation.ts';
-import { inPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { PlaceGroup } from './places.ts';
 
 interface Held {

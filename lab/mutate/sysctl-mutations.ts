@@ -2,7 +2,7 @@ import type { SysctlEntry } from '../../dataplane/redirect/rule.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Mutation } from './mutation.ts';
-import { inPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { PlaceGroup } from './places.ts';
 
 const KEYS: readonly string[] = [

@@ -1,5 +1,5 @@
 import type { Lab } from '../world/lab.ts';
-import { inPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 
 /** How many TCP packets of one sender went into the tunnels of era geneve, towards ztunnel. */
 export interface TunnelCount {

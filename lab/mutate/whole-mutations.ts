@@ -4,7 +4,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { Lab } from '../world/lab.ts';
 import type { Mutation } from './mutation.ts';
 import { loadTables } from './nft-mutations.ts';
-import { inPlace } from './place-state.ts';
+import { inPlace } from '../world/in-place.ts';
 import type { MutablePlace, PlaceGroup } from './places.ts';
 import { putBackByIp } from './routing-mutations.ts';
 import { restoreRules, withoutOurRules } from './rule-mutations.ts';

@@ -1,5 +1,5 @@
 import type { RuleSet, SysctlEntry, TunnelLink } from '../../dataplane/redirect/rule.ts';
-import { runProgram } from '../hosts/run.ts';
+import { finishInPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 
 /** A kernel setting that the era wants, and what it is. */
@@ -46,11 +46,8 @@ async function readSettings(
   if (wanted.length === 0) return [];
   const files = wanted.map(({ key }) => key);
   // A file that is not there ends grep with 2; what is there is printed all the same.
-  const text = await print(lab, target, [
-    'sh',
-    '-c',
-    `cd /proc/sys && grep -H . ${files.join(' ')}`,
-  ]);
+  const argv = ['sh', '-c', `cd /proc/sys && grep -H . ${files.join(' ')}`];
+  const { stdout: text } = await finishInPlace(lab, target, argv);
   const values = new Map(text.split('\n').map((line) => line.split(':') as [string, string]));
   return wanted.map((entry) => {
     const found = values.get(entry.key);
@@ -73,8 +70,9 @@ async function readLinks(
   wanted: readonly TunnelLink[],
 ): Promise<readonly LinkReading[]> {
   if (wanted.length === 0) return [];
-  const text = await print(lab, target, ['ip', '-j', '-d', 'link', 'show']);
-  const links = (text.trim() === '' ? [] : JSON.parse(text)) as readonly LinkJson[];
+  const argv = ['ip', '-j', '-d', 'link', 'show'];
+  const { stdout } = await finishInPlace(lab, target, argv);
+  const links = (stdout.trim() === '' ? [] : JSON.parse(stdout)) as readonly LinkJson[];
   return wanted.map((tunnel) => {
     const link = links.find(({ ifname }) => ifname === tunnel.name);
     if (link === undefined) return { ...tunnel, isRight: false };
@@ -87,13 +85,4 @@ async function readLinks(
     const found = `VNI ${String(id)} to ${String(remote)}:${String(port)}, ${state} (${how})`;
     return { ...tunnel, found, isRight };
   });
-}
-
-async function print(
-  lab: Lab,
-  target: string,
-  argv: readonly [string, ...string[]],
-): Promise<string> {
-  const [file = '', ...args] = lab.execArgv(target, argv);
-  return (await runProgram([file, ...args], { timeoutMs: 10_000 })).stdout;
 }

@@ -11,9 +11,8 @@ import type { RoutingEntry, RuleSet } from '../../dataplane/redirect/rule.ts';
 import type { SavedRules } from '../../dataplane/redirect/saved.ts';
 import { type Direction, type WalkStep, walkRules } from '../../dataplane/redirect/walk.ts';
 import { mergeNftWalk } from '../../dataplane/redirect/walk-nft.ts';
-import { runProgram } from '../hosts/run.ts';
 import type { Plan } from '../plan/plan.ts';
-import { LabError } from '../world/errors.ts';
+import { inPlace, tryInPlace } from '../world/in-place.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
 import { hasIpv6 } from '../plan/families.ts';
 import { findParty } from '../plan/names.ts';
@@ -63,11 +62,11 @@ export async function readRules(lab: Lab, target: string): Promise<RulesReading>
   const wanted = wantedRules(lab.plan, found, enrolled);
   const [saved, legacy, nft, policyRules, routes, sets, ipv6Texts, host, policies] =
     await Promise.all([
-      read(lab, target, ['iptables-save', '-c']),
+      inPlace(lab, target, ['iptables-save', '-c']),
       readLegacy(lab, target),
-      tryRead(lab, target, ['nft', '-y', 'list', 'ruleset']),
-      read(lab, target, ['ip', 'rule', 'show']),
-      read(lab, target, ['ip', 'route', 'show', 'table', 'all']),
+      tryInPlace(lab, target, ['nft', '-y', 'list', 'ruleset']),
+      inPlace(lab, target, ['ip', 'rule', 'show']),
+      inPlace(lab, target, ['ip', 'route', 'show', 'table', 'all']),
       readSets(lab, target, status, wanted),
       hasIpv6(lab.plan) ? readIpv6Texts(lab, target) : undefined,
       readHostState(lab, target, wanted),
@@ -174,9 +173,9 @@ function leftoversOf(
 
 /** Rules of the legacy backend; looked for only where it has tables, for looking makes some. */
 async function readLegacy(lab: Lab, target: string): Promise<string> {
-  const tables = await tryRead(lab, target, ['cat', '/proc/net/ip_tables_names']);
+  const tables = await tryInPlace(lab, target, ['cat', '/proc/net/ip_tables_names']);
   if (tables === undefined || tables.trim() === '') return '';
-  return (await tryRead(lab, target, ['iptables-legacy-save', '-c'])) ?? '';
+  return (await tryInPlace(lab, target, ['iptables-legacy-save', '-c'])) ?? '';
 }
 
 async function readSets(
@@ -191,7 +190,7 @@ async function readSets(
   return Promise.all(
     (wanted?.sets ?? []).map(async (set) => {
       const members = probedPods(lab.plan, status, name, set.family);
-      const reading = readSet(set, await tryRead(lab, target, setCommand(set)), members);
+      const reading = readSet(set, await tryInPlace(lab, target, setCommand(set)), members);
       return withNames(lab.plan, reading);
     }),
   );
@@ -208,9 +207,9 @@ function withNames(plan: Plan, reading: SetReading): SetReading {
 
 async function readIpv6Texts(lab: Lab, target: string): Promise<Ipv6Texts> {
   const [saved, policyRules, routes] = await Promise.all([
-    read(lab, target, ['ip6tables-save', '-c']),
-    read(lab, target, ['ip', '-6', 'rule', 'show']),
-    read(lab, target, ['ip', '-6', 'route', 'show', 'table', 'all']),
+    inPlace(lab, target, ['ip6tables-save', '-c']),
+    inPlace(lab, target, ['ip', '-6', 'rule', 'show']),
+    inPlace(lab, target, ['ip', '-6', 'route', 'show', 'table', 'all']),
   ]);
   return { saved, policyRules: lines(policyRules), routes: lines(routes) };
 }
@@ -221,31 +220,6 @@ export function directionsOf(role: RulesReading['role']): readonly Direction[] {
   const replies: readonly Direction[] = ['reply-to-inbound', 'reply-to-outbound'];
   if (role !== 'node') return [...ends, ...replies];
   return [...ends, 'forwarded', ...replies, 'reply-to-forwarded'];
-}
-
-async function read(
-  lab: Lab,
-  target: string,
-  argv: readonly [string, ...string[]],
-): Promise<string> {
-  const [file = '', ...args] = lab.execArgv(target, argv);
-  const done = await runProgram([file, ...args], { timeoutMs: 10_000 });
-  if (done.exitCode === 0) return done.stdout;
-  throw new LabError(
-    'LAB_PROGRAM_FAILED',
-    `Cannot read rules of "${target}": ${argv.join(' ')} ended with ${done.exitCode}: ${done.stderr.trim()}`,
-  );
-}
-
-/** What a program prints; nothing when it is not installed or has nothing to print. */
-async function tryRead(
-  lab: Lab,
-  target: string,
-  argv: readonly [string, ...string[]],
-): Promise<string | undefined> {
-  const [file = '', ...args] = lab.execArgv(target, argv);
-  const done = await runProgram([file, ...args], { timeoutMs: 10_000 });
-  return done.exitCode === 0 ? done.stdout : undefined;
 }
 
 function placeOf(plan: Plan, status: LabStatus, text: string): RulesPlaceInLab {

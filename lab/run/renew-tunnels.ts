@@ -1,4 +1,4 @@
-import { runProgram } from '../hosts/run.ts';
+import { finishInPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
 
 const RENEW = ['curl', '-s', '-X', 'POST', 'http://127.0.0.1:15000/tunnels/renew'] as const;
@@ -10,9 +10,8 @@ const RENEW = ['curl', '-s', '-X', 'POST', 'http://127.0.0.1:15000/tunnels/renew
  */
 export async function renewTunnels(lab: Lab): Promise<void> {
   await lab.renewSidecars();
-  const asked = lab.plan.nodes.map(({ name }) => {
-    const [file = '', ...args] = lab.execArgv(`ztunnel/${name}`, RENEW);
-    return runProgram([file, ...args], { timeoutMs: 5_000 });
-  });
+  const asked = lab.plan.nodes.map(({ name }) =>
+    finishInPlace(lab, `ztunnel/${name}`, RENEW, { timeoutMs: 5_000 }),
+  );
   await Promise.all(asked);
 }

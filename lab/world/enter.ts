@@ -15,12 +15,13 @@ export function enterArgv(
   netns: string,
   argv: readonly string[],
   options: Pick<ExecOptions, 'env' | 'user' | 'cwd'> = {},
-): readonly string[] {
+): readonly [string, ...string[]] {
   const { user, env = {}, cwd = process.cwd() } = options;
   const directory = HIDDEN.test(cwd) || !existsSync(cwd) ? '/' : cwd;
   const identity = user === undefined ? [] : identityArgs(user);
   return [
-    ...['setpriv', '--pdeathsig', 'KILL', '--'],
+    'setpriv',
+    ...['--pdeathsig', 'KILL', '--'],
     ...['nsenter', '-t', String(supervisorPid), '-m', '-p', '--'],
     ...['ip', 'netns', 'exec', netns],
     // Last: changing the user would clear it.

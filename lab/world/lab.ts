@@ -26,7 +26,11 @@ export interface Lab extends AsyncDisposable {
    */
   exec(target: string, argv: readonly string[], options?: ExecOptions): Promise<number>;
   /** The argv that `exec` starts, for whoever wants to start it otherwise. */
-  execArgv(target: string, argv: readonly string[], options?: ExecOptions): readonly string[];
+  execArgv(
+    target: string,
+    argv: readonly string[],
+    options?: ExecOptions,
+  ): readonly [string, ...string[]];
   /** Puts a running pod into the mesh: afterwards both ends of new connections know of it. */
   enrol(pod: string): Promise<EnrolResult>;
   leave(pod: string): Promise<EnrolResult>;
@@ -119,7 +123,7 @@ export interface Progress {
 }
 
 export type ProgressStep =
-    | 'supervisor'
+  | 'supervisor'
   | 'namespaces'
   | 'links'
   | 'rules'

@@ -59,7 +59,11 @@ export class LiveLab implements Lab {
     return runEntered(this.execArgv(target, argv, options), options);
   }
 
-  execArgv(target: string, argv: readonly string[], options: ExecOptions = {}): readonly string[] {
+  execArgv(
+    target: string,
+    argv: readonly string[],
+    options: ExecOptions = {},
+  ): readonly [string, ...string[]] {
     const { netns } = findParty(this.plan, target);
     this.#control.mustLive();
     return enterArgv(this.#control.supervisorPid, netns, argv, options);

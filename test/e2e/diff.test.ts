@@ -7,7 +7,6 @@ import {
   readEra,
 } from '../../lab/compare/compare-eras.ts';
 import type { Section } from '../../lab/compare/read-kernel.ts';
-import { runProgram } from '../../lab/hosts/run.ts';
 import { renderEraDiff } from '../../lab/report/era-diff.ts';
 import { renderRules } from '../../lab/report/rules.ts';
 import { columns } from '../../lab/report/text.ts';
@@ -16,7 +15,7 @@ import { readRules } from '../../lab/run/read-rules.ts';
 import { runScenarios } from '../../lab/run/run-scenarios.ts';
 import type { Lab } from '../../lab/world/lab.ts';
 import type { NetworkPolicy } from '../../topologies/network-policy.ts';
-import { scratchDirectory, startLab } from './support/lab.ts';
+import { execIn, scratchDirectory, startLab } from './support/lab.ts';
 
 if (process.getuid?.() !== 0) {
   t.plan(0, 'skipped: it makes network namespaces, which needs root');
@@ -51,10 +50,7 @@ async function lookAtNode(t: Test, lab: Lab): Promise<void> {
   t.match(right, /istioout: VNI 1001 to 10\.244\.\d+\.\d+:6081, up/);
   t.match(right, /net\/ipv4\/conf\/v-ztunnel\/accept_local = 1\n +why: /);
   t.match(right, /As wanted:/);
-  const [file = '', ...args] = lab.execArgv('node1', [
-    ...['sysctl', '-qw', 'net.ipv4.conf.v-ztunnel.accept_local=0'],
-  ]);
-  await runProgram([file, ...args], { timeoutMs: 10_000 });
+  await execIn(lab, 'node1', ['sysctl', '-qw', 'net.ipv4.conf.v-ztunnel.accept_local=0']);
   t.match(
     await text(),
     /DIFFERS[^]*setting +net\/ipv4\/conf\/v-ztunnel\/accept_local = 0, wished: 1/,

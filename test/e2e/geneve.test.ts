@@ -7,12 +7,11 @@ import { renderLadder } from '../../lab/report/ladder.ts';
 import { observe } from '../../lab/run/observe.ts';
 import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
 import { runScenarios } from '../../lab/run/run-scenarios.ts';
-import { runProgram } from '../../lab/hosts/run.ts';
 import { createLab } from '../../lab/world/client.ts';
 import type { Lab } from '../../lab/world/lab.ts';
 import type { GeneveReleaseName } from '../../topologies/era.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { scratchDirectory } from './support/lab.ts';
+import { execIn, scratchDirectory } from './support/lab.ts';
 
 const PAIRS = join(import.meta.dirname, '..', 'fixtures', 'topologies', 'pairs.yaml');
 
@@ -29,8 +28,7 @@ function startGeneve(
 }
 
 async function outputOf(lab: Lab, target: string, argv: readonly string[]): Promise<string> {
-  const [file = '', ...args] = lab.execArgv(target, argv);
-  return (await runProgram([file, ...args], { timeoutMs: 15_000 })).stdout;
+  return (await execIn(lab, target, argv, 15_000)).stdout;
 }
 
 /** Status of a request of the client to a pod, and 0 for no answer. */

@@ -89,7 +89,7 @@ t.test('exec() ends its program when it is told to', async (t) => {
 
 t.test('a program started by exec() dies with the one who started it', async (t) => {
   const marker = `sleep ${40_000 + process.pid}`;
-  const [file = '', ...args] = lab.execArgv('sleep', marker.split(' '));
+  const [file, ...args] = lab.execArgv('sleep', marker.split(' '));
   const child = spawn(file, args, { stdio: 'ignore' });
   const isSeen = async () =>
     (await execIn(lab, 'node1', ['ps', '-eo', 'args'])).stdout.split('\n').includes(marker);

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { IPTABLES_BACKENDS, type Era } from '../../dataplane/redirect/era.ts';
-import { runProgram } from '../../lab/hosts/run.ts';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
 import { renderLadder } from '../../lab/report/ladder.ts';
@@ -10,7 +9,7 @@ import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
 import { runScenarios } from '../../lab/run/run-scenarios.ts';
 import { createLab } from '../../lab/world/client.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { scratchDirectory } from '../e2e/support/lab.ts';
+import { execIn, scratchDirectory } from '../e2e/support/lab.ts';
 
 t.setTimeout(1_200_000);
 
@@ -37,10 +36,8 @@ for (const [era, place, chains] of PLACES) {
         const ladder = renderLadder(facts, verdict, { color: false, width: 120 });
         t.equal(verdict.outcome, 'holds', scenario.name, { ladder });
       }
-      const saved = async (program: string): Promise<string> => {
-        const [file = '', ...args] = running.execArgv(place, [program]);
-        return (await runProgram([file, ...args], { timeoutMs: 20_000 })).stdout;
-      };
+      const saved = async (program: string): Promise<string> =>
+        (await execIn(running, place, [program])).stdout;
       const other = iptables === 'nft' ? 'legacy' : 'nft';
       t.match(await saved(`iptables-${iptables}-save`), chains, `the rules are in ${iptables}`);
       t.notMatch(await saved(`iptables-${other}-save`), chains, `and not in ${other}`);

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ERAS, type Era } from '../../../dataplane/redirect/era.ts';
-import { type Finished, runProgram } from '../../../lab/hosts/run.ts';
+import type { Finished } from '../../../lab/hosts/run.ts';
 import { planLab } from '../../../lab/plan/plan-lab.ts';
 import { createLab } from '../../../lab/world/client.ts';
+import { finishInPlace } from '../../../lab/world/in-place.ts';
 import type { Lab } from '../../../lab/world/lab.ts';
 import { loadTopology } from '../../../topologies/load.ts';
 
@@ -54,8 +55,7 @@ export async function execIn(
   argv: readonly string[],
   timeoutMs = 20_000,
 ): Promise<Finished> {
-  const [file = '', ...args] = lab.execArgv(target, argv);
-  return runProgram([file, ...args], { timeoutMs });
+  return finishInPlace(lab, target, argv, { timeoutMs });
 }
 
 /** One role of `peer.mjs` in a pod, run to its end; the last line it printed. */
@@ -88,7 +88,7 @@ export async function startPeer(
   role: string,
   options: object,
 ): Promise<RunningPeer> {
-  const [file = '', ...args] = lab.execArgv(target, [
+  const [file, ...args] = lab.execArgv(target, [
     process.execPath,
     PEER,
     role,
