@@ -1,5 +1,5 @@
 import type { Era } from '../../../dataplane/redirect/era.ts';
-import { bootstrapMedian, median, seededRandom, type Interval } from '../path/statistics.ts';
+import { bootstrapMedian, median, seededRandom, type Interval } from '../statistics.ts';
 import { MininetSession } from './mininet.ts';
 import { measureOurs } from './ours.ts';
 import type { Times } from './times.ts';

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { totalCpuSeconds } from './process-cost.ts';
+import { totalCpuSeconds } from '../process-cost.ts';
 import type { LoadOrder, LoadResult } from './load-order.ts';
 import { loadCommand, type Variant } from './variants.ts';
 import type { BenchWorld } from './world.ts';

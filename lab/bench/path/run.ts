@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { measure, type Measured } from './measure.ts';
-import { residentBytes } from './process-cost.ts';
+import { residentBytes } from '../process-cost.ts';
 import { directVariant, haproxyVariant, ourVariant, startApp, type Variant } from './variants.ts';
 import { BenchWorld } from './world.ts';
 import type { LoadOrder } from './load-order.ts';

@@ -1,6 +1,6 @@
 import type { Measured } from './measure.ts';
 import type { BenchResult, LoadName } from './run.ts';
-import { bootstrapMedian, median, seededRandom, type Interval } from './statistics.ts';
+import { bootstrapMedian, median, seededRandom, type Interval } from '../statistics.ts';
 
 /** One bar of the data path and how it stands. */
 export interface BarResult {

@@ -1,4 +1,4 @@
-import { bootstrapMedian, median, seededRandom, type Interval } from '../path/statistics.ts';
+import { bootstrapMedian, median, seededRandom, type Interval } from '../statistics.ts';
 import { LOADS, measure, UNITS, type Load } from './measure.ts';
 import { TunnelWorld, WAYS, type Way } from './world.ts';
 
