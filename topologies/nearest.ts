@@ -22,6 +22,12 @@ export function nearest(typed: string, candidates: Iterable<string>): string | u
   return best;
 }
 
+/** The hint that goes with an error about a name; none when no name is near. */
+export function didYouMean(typed: string, known: Iterable<string>): string | undefined {
+  const name = nearest(typed, known);
+  return name === undefined ? undefined : `Did you mean "${name}"?`;
+}
+
 /** Optimal string alignment distance: insert, delete, replace, or swap two neighbours. */
 function distanceOf(a: string, b: string): number {
   let beforeLast: number[] = [];

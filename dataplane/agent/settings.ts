@@ -1,14 +1,7 @@
 import { isIP } from 'node:net';
 import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from '../redirect/constants.ts';
-import {
-  BUILDABLE_ERAS,
-  DEFAULT_ERA,
-  ERAS,
-  IPTABLES_BACKENDS,
-  TPROXY_RELEASES,
-} from '../redirect/era.ts';
+import { DEFAULT_ERA, ERAS, IPTABLES_BACKENDS, TPROXY_RELEASES } from '../redirect/era.ts';
 import type { Era, IptablesBackend, TproxyRelease } from '../redirect/era.ts';
-import { EraNotBuildableError } from '../redirect/errors.ts';
 import { DEFAULT_GENEVE_RELEASE, GENEVE_RELEASES } from '../redirect/geneve-constants.ts';
 import type { GeneveRelease } from '../redirect/geneve-constants.ts';
 import type { HostRelease } from '../redirect/host-rules.ts';
@@ -70,13 +63,9 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 /**
  * Reads the environment.
  * @throws {AgentInputError} naming the variable that is missing or wrong
- * @throws {EraNotBuildableError}
  */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): AgentSettings {
   const era = oneOf(env, 'ERA', ERAS) ?? DEFAULT_ERA;
-  if (!(BUILDABLE_ERAS as readonly Era[]).includes(era)) {
-    throw new EraNotBuildableError(era, BUILDABLE_ERAS);
-  }
   const iptablesBackend = oneOf(env, 'IPTABLES_BACKEND', IPTABLES_BACKENDS);
   return {
     node: required(env, 'NODE_NAME'),

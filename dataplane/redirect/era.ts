@@ -5,14 +5,6 @@ export const ERAS = ['geneve', 'inpod-tproxy', 'inpod-redirect', 'inpod-nft'] as
 
 export type Era = (typeof ERAS)[number];
 
-/** The eras whose redirect rules this version can generate. */
-export const BUILDABLE_ERAS = [
-  'geneve',
-  'inpod-tproxy',
-  'inpod-redirect',
-  'inpod-nft',
-] as const satisfies readonly Era[];
-
 export const DEFAULT_ERA: Era = 'inpod-redirect';
 
 /**

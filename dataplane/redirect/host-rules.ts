@@ -1,5 +1,5 @@
 import { CHAIN_POSTROUTING } from './constants.ts';
-import { BUILDABLE_ERAS } from './era.ts';
+import { ERAS } from './era.ts';
 import type { Era, TproxyRelease } from './era.ts';
 import { EraNotBuildableError, RedirectOptionsError } from './errors.ts';
 import { hostNftRules } from './host-nft.ts';
@@ -35,9 +35,9 @@ export interface HostRulesOptions {
  * @throws {RedirectOptionsError} for IPv6 with release 1.21, whose one set holds IPv4 addresses only
  */
 export function hostRules(options: HostRulesOptions): RuleSet {
-  const buildable: readonly Era[] = BUILDABLE_ERAS;
+  const buildable = ERAS.filter((era) => era !== 'geneve');
   if (options.era === 'geneve' || !buildable.includes(options.era)) {
-    throw new EraNotBuildableError(options.era, BUILDABLE_ERAS);
+    throw new EraNotBuildableError(options.era, buildable);
   }
   const release = options.release ?? (options.era === 'inpod-tproxy' ? '1.23' : '1.27');
   if (release === '1.21' && options.ipv6 === true) {

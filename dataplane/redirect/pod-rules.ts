@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { HOST_PROBE_IPV4, HOST_PROBE_IPV6 } from './constants.ts';
-import { BUILDABLE_ERAS, DEFAULT_TPROXY_RELEASE } from './era.ts';
+import { DEFAULT_TPROXY_RELEASE, ERAS } from './era.ts';
 import type { Era, TproxyRelease } from './era.ts';
 import { EraNotBuildableError, RedirectOptionsError } from './errors.ts';
 import { inpodNftTables } from './inpod-nft.ts';
@@ -40,13 +40,11 @@ export interface FamilyOptions {
 
 /**
  * Everything an enrolled pod's netns gets: rules, policy routing, each with its reason.
- * @throws {EraNotBuildableError} for `geneve`
+ * @throws {EraNotBuildableError} for what is none of the eras
  * @throws {RedirectOptionsError} for what the era has not, or a bad address or interface name
  */
 export function podRules(options: PodRulesOptions): RuleSet {
-  if (!(BUILDABLE_ERAS as readonly Era[]).includes(options.era)) {
-    throw new EraNotBuildableError(options.era, BUILDABLE_ERAS);
-  }
+  if (!ERAS.includes(options.era)) throw new EraNotBuildableError(options.era, ERAS);
   checkOptions(options);
   // Era geneve works on the node; in pods it does nothing.
   if (options.era === 'geneve') return { era: 'geneve', families: [], routing: [], sets: [] };

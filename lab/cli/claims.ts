@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
-import { Option, type Command } from 'commander';
-import { BUILDABLE_ERAS, type Era } from '../../dataplane/redirect/era.ts';
-import { nearest } from '../../topologies/nearest.ts';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { type Era, ERAS } from '../../dataplane/redirect/era.ts';
+import { didYouMean } from '../../topologies/nearest.ts';
 import { ALL_CLAIMS } from '../claims/all-claims.ts';
 import type { Claim, ClaimEra } from '../claims/claim.ts';
 import {
@@ -16,11 +15,12 @@ import { renderClaims, renderClaimsJunit, renderClaimsMarkdown } from '../report
 import { writeClaimsPage } from '../report/html/claims-page.ts';
 import { inRunDirectory, requireResults } from '../run/results.ts';
 import { createLab } from '../world/client.ts';
+import { eraNamed } from './choices.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
-import type { Output } from './output.ts';
+import { type Output, shortPath } from './output.ts';
 import { followBuild } from './progress.ts';
-import { resultsOption, planFromFile, requireCapabilities } from './world.ts';
+import { planFromFile, requireCapabilities, resultsOption, topologyOption } from './world.ts';
 
 interface ClaimsOptions {
   readonly era?: readonly string[];
@@ -42,12 +42,7 @@ export function addClaims(program: Command, context: CommandContext): void {
     )
     .argument('[ids...]', 'claims by their ids, or the beginnings of ids; all unless given')
     .option('--era <era...>', 'eras to build; all that this version can build unless given')
-    .addOption(
-      new Option('--topology <file>', 'another world; it needs the same pods').default(
-        defaultWorld(),
-        'topologies/claims.yaml',
-      ),
-    )
+    .addOption(topologyOption('another world; it needs the same pods', 'claims.yaml'))
     .addOption(resultsOption('where results go'))
     .option('--html <file>', 'also an HTML page of the results')
     .option('--list', 'only list the claims, build nothing')
@@ -56,7 +51,7 @@ export function addClaims(program: Command, context: CommandContext): void {
     .action(async (ids: readonly string[], options: ClaimsOptions) => {
       const output = context.output(options.json === true);
       const claims = chooseClaims(ids);
-      const eras = chooseEras(options.era);
+      const eras = options.era?.map(eraNamed) ?? ERAS;
       if (options.list === true) return listClaims(claims, output);
       requireRoot('claims');
       await requireResults(options.results);
@@ -90,7 +85,7 @@ async function settleAll(
   if (options.html !== undefined) await writeClaimsPage(options.html, results);
   output.result({ ...value, directory }, () => {
     const text = renderClaims(results, { color: output.color, width: output.width });
-    return `${text}\nResults in ${relative(process.cwd(), directory) || '.'}`;
+    return `${text}\nResults in ${shortPath(directory)}`;
   });
   return results.every(({ asExpected }) => asExpected) ? EXIT.held : EXIT.failed;
 }
@@ -141,8 +136,7 @@ function chooseClaims(ids: readonly string[]): readonly Claim[] {
   for (const id of ids) {
     if (ALL_CLAIMS.some((claim) => isMeant(claim, id))) continue;
     const known = ALL_CLAIMS.map((claim) => claim.id);
-    const near = nearest(id, known);
-    const hint = near === undefined ? 'List them with --list' : `Did you mean "${near}"?`;
+    const hint = didYouMean(id, known) ?? 'List them with --list';
     throw new CommandError('LAB_UNKNOWN_CLAIM', `Cannot find the claim "${id}"`, hint);
   }
   return ALL_CLAIMS.filter((claim) => ids.length === 0 || ids.some((id) => isMeant(claim, id)));
@@ -152,25 +146,9 @@ function isMeant({ id }: Claim, word: string): boolean {
   return id === word || id.startsWith(`${word}-`);
 }
 
-/** @throws CommandError LAB_BAD_ERA */
-function chooseEras(words: readonly string[] | undefined): readonly Era[] {
-  const buildable: readonly Era[] = BUILDABLE_ERAS;
-  return (words ?? buildable).map((word) => {
-    const era = buildable.find((each) => each === word);
-    if (era !== undefined) return era;
-    const known = buildable.join(', ');
-    throw new CommandError('LAB_BAD_ERA', `Cannot build era "${word}": want one of ${known}`);
-  });
-}
-
 function listClaims(claims: readonly Claim[], output: Output): void {
   const rows = claims.map(({ check: _check, ...claim }) => claim);
   output.result(rows, () =>
     rows.map(({ id, eras, statement }) => `${id}  [${eras.join(' ')}]  ${statement}`).join('\n'),
   );
-}
-
-function defaultWorld(): string {
-  const own = join(process.env['AMBIENT_LAB_ROOT'] ?? process.cwd(), 'topologies', 'claims.yaml');
-  return existsSync(own) ? own : resolve('topologies', 'claims.yaml');
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadManifests } from '../../topologies/manifests.ts';
-import { nearest } from '../../topologies/nearest.ts';
+import { didYouMean } from '../../topologies/nearest.ts';
 import { deletionsOf } from '../run/live-changes.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError } from './exit.ts';
@@ -78,8 +78,6 @@ function textOf({ namespace, name }: PolicyName): string {
 }
 
 function unknownPolicy(name: string, known: readonly string[]): CommandError {
-  const suggestion = nearest(name, known);
   const message = `Cannot delete the NetworkPolicy "${name}": the lab has ${known.join(', ') || 'none'}`;
-  const hint = suggestion === undefined ? undefined : `Did you mean "${suggestion}"?`;
-  return new CommandError('LAB_UNKNOWN_POLICY', message, hint);
+  return new CommandError('LAB_UNKNOWN_POLICY', message, didYouMean(name, known));
 }

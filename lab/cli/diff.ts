@@ -1,6 +1,5 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { ERA_NAMES } from '../../topologies/era.ts';
-import { nearest } from '../../topologies/nearest.ts';
 import { compareEras, readEra, type EraReading } from '../compare/compare-eras.ts';
 import { findParty } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -8,12 +7,13 @@ import { renderEraDiff } from '../report/era-diff.ts';
 import { writeDiffPage } from '../report/html/diff-page.ts';
 import { requireResults } from '../run/results.ts';
 import { createLab } from '../world/client.ts';
+import { eraNamed } from './choices.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
 import { followBuild } from './progress.ts';
 import { observeOne, oneRequest } from './trace.ts';
-import { resultsOption, defaultTopology, planFromFile, requireCapabilities } from './world.ts';
+import { planFromFile, requireCapabilities, resultsOption, topologyOption } from './world.ts';
 
 interface DiffOptions {
   readonly topology: string;
@@ -41,12 +41,7 @@ export function addDiff(program: Command, context: CommandContext): void {
     )
     .argument('<left>', `one of ${ERA_NAMES.join(', ')}`)
     .argument('<right>', 'the same')
-    .addOption(
-      new Option('--topology <file>', 'topology file').default(
-        defaultTopology(),
-        'topologies/two-nodes.yaml',
-      ),
-    )
+    .addOption(topologyOption('topology file', 'two-nodes.yaml'))
     .option('--from <party>', 'who makes the request; that of the first scenario unless given')
     .option('--to <target>', 'http://…, tcp://host:port or udp://host:port')
     .option(
@@ -65,10 +60,10 @@ export function addDiff(program: Command, context: CommandContext): void {
     )
     .action(async (left: string, right: string, options: DiffOptions) => {
       requireRoot('diff');
-      for (const era of [left, right]) requireEra(era);
+      const eras = [left, right].map(eraNamed);
       const output = context.output(options.json === true);
       await requireResults(options.results);
-      const plans = [left, right].map((era) =>
+      const plans = eras.map((era) =>
         planFromFile(options.topology, { era, lab: options.lab }),
       ) as [Plan, Plan];
       for (const plan of plans) await requireCapabilities(plan);
@@ -98,14 +93,6 @@ async function show(
     sections.some(({ rows }) => rows.some(({ kind }) => kind !== 'same')),
   );
   process.exitCode = isFailed || (exitCode === true && isDifferent) ? EXIT.failed : EXIT.held;
-}
-
-function requireEra(era: string): void {
-  if ((ERA_NAMES as readonly string[]).includes(era)) return;
-  const guess = nearest(era, ERA_NAMES);
-  const hint = guess === undefined ? '' : `, did you mean "${guess}"?`;
-  const known = ERA_NAMES.join(', ');
-  throw new CommandError('LAB_BAD_ERA', `Cannot compare era "${era}": one of ${known}${hint}`);
 }
 
 interface Request {

@@ -25,6 +25,7 @@ import { addRun } from './run.ts';
 import { addStatus } from './status.ts';
 import { addTrace } from './trace.ts';
 import { addUp } from './up.ts';
+import { projectRoot } from './world.ts';
 
 const VERBS = [
   addRun,
@@ -90,7 +91,7 @@ function createProgram(signal: AbortSignal): Command {
 
 /** That of package.json, which stands in the project's root wherever the program runs from. */
 function versionOfProject(): string {
-  const file = join(process.env['AMBIENT_LAB_ROOT'] ?? process.cwd(), 'package.json');
+  const file = join(projectRoot(), 'package.json');
   if (!existsSync(file)) return 'unknown';
   return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version;
 }

@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { nearest } from '../../topologies/nearest.ts';
 import { ERA_NAMES } from '../../topologies/era.ts';
 import { openJournal } from '../mutate/journal.ts';
 import { listMutations } from '../mutate/list-mutations.ts';
@@ -16,14 +14,16 @@ import { renderMutations } from '../report/mutations.ts';
 import { requireResults } from '../run/results.ts';
 import { createLab } from '../world/client.ts';
 import type { Lab } from '../world/lab.ts';
+import { eraNamed, jobsOption } from './choices.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Output } from './output.ts';
 import { followBuild } from './progress.ts';
-import { resultsOption, planFromFile, requireCapabilities } from './world.ts';
+import { planFromFile, requireCapabilities, resultsOption, topologiesRoot } from './world.ts';
 
 /** Fewer mutations are done in another lab no sooner than that lab is built. */
 const WORTH_A_LAB = 4;
+const MOST_JOBS = 16;
 
 interface MutateOptions {
   readonly lab?: string;
@@ -53,7 +53,7 @@ export function addMutate(program: Command, context: CommandContext): void {
     .option('--quick', 'only remove; leave no condition out, turn no setting round')
     .option('--list', 'print the mutations, try none')
     .option('--fresh', 'begin anew, whatever an interrupted run has left')
-    .option('--jobs <number>', 'labs at once', readJobs, 3)
+    .addOption(jobsOption(MOST_JOBS, 3))
     .option('--lab <name>', 'name of the first lab; the others get a number', 'mutate')
     .addOption(resultsOption('where the results go'))
     .option('--json', 'one JSON value on stdout')
@@ -62,9 +62,9 @@ export function addMutate(program: Command, context: CommandContext): void {
       '\nExample:\n  npm run lab -- mutate inpod-redirect --only "ip rule"\n' +
         '  npm run lab -- mutate geneve --quick',
     )
-    .action(async (era: string, options: MutateOptions) => {
+    .action(async (name: string, options: MutateOptions) => {
       requireRoot('mutate');
-      requireEra(era);
+      const era = eraNamed(name);
       const output = context.output(options.json === true);
       const plan = planOf(era, options, 1);
       await requireCapabilities(plan);
@@ -73,34 +73,9 @@ export function addMutate(program: Command, context: CommandContext): void {
     });
 }
 
-function requireEra(era: string): void {
-  if ((ERA_NAMES as readonly string[]).includes(era)) return;
-  const guess = nearest(era, ERA_NAMES);
-  const hint = guess === undefined ? '' : `, did you mean "${guess}"?`;
-  const known = ERA_NAMES.join(', ');
-  throw new CommandError('LAB_BAD_ERA', `Cannot mutate era "${era}": one of ${known}${hint}`);
-}
-
-const MOST_JOBS = 16;
-
-function readJobs(text: string): number {
-  const jobs = Number(text);
-  if (Number.isInteger(jobs) && jobs >= 1 && jobs <= MOST_JOBS) return jobs;
-  throw new CommandError(
-    'LAB_BAD_CHOICE',
-    `Cannot use "${text}" labs at once: a whole number from 1 to ${MOST_JOBS} is wished`,
-  );
-}
-
 function planOf(era: string, { lab = 'mutate' }: MutateOptions, number: number): Plan {
   const name = number === 1 ? lab : `${lab}-${number}`;
-  return planFromFile(mutationTopology(), { era, lab: name });
-}
-
-function mutationTopology(): string {
-  const root = process.env['AMBIENT_LAB_ROOT'] ?? process.cwd();
-  const own = join(root, 'topologies', 'mutation.yaml');
-  return existsSync(own) ? own : resolve('topologies', 'mutation.yaml');
+  return planFromFile(join(topologiesRoot(), 'mutation.yaml'), { era, lab: name });
 }
 
 async function mutate(

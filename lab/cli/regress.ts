@@ -2,9 +2,9 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
-import { ERA_NAMES, type EraName } from '../../topologies/era.ts';
+import { ERAS } from '../../dataplane/redirect/era.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { nearest } from '../../topologies/nearest.ts';
+import { didYouMean } from '../../topologies/nearest.ts';
 import type { Topology } from '../../topologies/topology.ts';
 import { type Cell, cellsOf, findStray, removeStray } from '../regress/cells.ts';
 import {
@@ -18,16 +18,12 @@ import { runGrid } from '../regress/run-grid.ts';
 import { renderRegress } from '../report/regress.ts';
 import { renderRegressJunit } from '../report/regress-junit.ts';
 import { inRunDirectory, requireResults } from '../run/results.ts';
+import { eraNamed, jobsOption } from './choices.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError } from './exit.ts';
 import { type Output, shortPath } from './output.ts';
 import { regressCapture } from './regress-capture.ts';
-import {
-  defaultResultsRoot,
-  defaultTopology,
-  requireCapabilities,
-  resultsOption,
-} from './world.ts';
+import { defaultResultsRoot, requireCapabilities, resultsOption, topologiesRoot } from './world.ts';
 
 export interface RegressOptions {
   readonly era?: readonly string[];
@@ -35,7 +31,7 @@ export interface RegressOptions {
   readonly update?: boolean;
   readonly baselines: string;
   readonly results: string;
-  readonly jobs: string;
+  readonly jobs: number;
   readonly pcap?: string;
   readonly baseline?: string;
   readonly keys?: string;
@@ -58,7 +54,7 @@ export function addRegress(program: Command, context: CommandContext): void {
       '[topologies...]',
       'topology files; all in topologies/ unless given, without its folders',
     )
-    .option('--era <era...>', `eras to build: ${ERA_NAMES.join(', ')}; all unless given`)
+    .option('--era <era...>', `eras to build: ${ERAS.join(', ')}; all unless given`)
     .option('--scenario <text>', 'compare only scenarios whose name has this text')
     .option('--update', 'write the baselines instead of comparing')
     .addOption(
@@ -68,7 +64,7 @@ export function addRegress(program: Command, context: CommandContext): void {
       ),
     )
     .addOption(resultsOption('where captures of what differs go'))
-    .option('--jobs <number>', 'labs at the same time', String(availableParallelism() + 1))
+    .addOption(jobsOption(99, availableParallelism() + 1))
     .option(
       '--pcap <file>',
       'compare a capture (pcapng or pcap) instead of building labs; needs no root',
@@ -98,8 +94,7 @@ async function regress(
   context: CommandContext,
 ): Promise<void> {
   const output = context.output(options.json === true);
-  const jobs = jobsOf(options.jobs);
-  const eras = erasOf(options.era);
+  const eras = options.era?.map(eraNamed) ?? ERAS;
   const named = files.length > 0 ? files : await allTopologies();
   const topologies = named.map((file) => loadTopology(file));
   requireDistinct(topologies);
@@ -113,7 +108,7 @@ async function regress(
     new Date(),
     async (directory) => {
       const ran = await runGrid(cells, {
-        jobs,
+        jobs: options.jobs,
         signal: context.signal,
         runCell: (cell, signal) => runCell(cell, cellOptions(cell, directory, options, signal)),
         onCell: (cell) => output.note(progressLine(cell)),
@@ -175,30 +170,12 @@ function defaultBaselines(): string {
 
 /** The topologies shipped with the project. */
 async function allTopologies(): Promise<readonly string[]> {
-  const directory = join(defaultTopology(), '..');
+  const directory = topologiesRoot();
   const files = await readdir(directory);
   return files
     .filter((name) => /\.ya?ml$/.test(name))
     .sort()
     .map((name) => relative(process.cwd(), join(directory, name)));
-}
-
-/** @throws CommandError LAB_BAD_ERA */
-function erasOf(words: readonly string[] | undefined): readonly EraName[] {
-  return (words ?? ERA_NAMES).map((word) => {
-    const era = ERA_NAMES.find((each) => each === word);
-    if (era !== undefined) return era;
-    const near = nearest(word, ERA_NAMES);
-    const hint = near === undefined ? undefined : `Did you mean "${near}"?`;
-    const known = ERA_NAMES.join(', ');
-    throw new CommandError('LAB_BAD_ERA', `Cannot build era "${word}": want one of ${known}`, hint);
-  });
-}
-
-/** @throws CommandError LAB_BAD_CHOICE */
-function jobsOf(text: string): number {
-  if (/^[1-9]\d?$/.test(text)) return Number(text);
-  throw new CommandError('LAB_BAD_CHOICE', `Cannot run "${text}" labs at a time: want 1 to 99`);
 }
 
 /** Two files of one name would have one baseline. */
@@ -221,11 +198,9 @@ function chooseCells(cells: readonly Cell[], text: string | undefined): readonly
   const namesOf = ({ topology }: Cell) => topology.scenarios.map(({ name }) => name);
   const chosen = cells.filter((cell) => namesOf(cell).some((name) => name.includes(text)));
   if (chosen.length > 0) return chosen;
-  const near = nearest(text, cells.flatMap(namesOf));
-  const hint = near === undefined ? undefined : `Did you mean "${near}"?`;
   throw new CommandError(
     'LAB_NO_SCENARIO',
     `Cannot find a scenario with "${text}" in its name`,
-    hint,
+    didYouMean(text, cells.flatMap(namesOf)),
   );
 }

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
 import type { Era } from '../../dataplane/redirect/era.ts';
-import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import { loadTopology } from '../../topologies/load.ts';
 import { missingFor, type Capability } from '../hosts/capabilities.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -19,19 +18,20 @@ export interface TopologyOptions {
   readonly lab?: string;
 }
 
-/** Where results go unless the user says otherwise: the project's own folder, or this one. */
-export function defaultResultsRoot(): string {
-  return join(process.env['AMBIENT_LAB_ROOT'] ?? process.cwd(), 'results');
+/** Where the project stands, wherever the program runs from. */
+export function projectRoot(): string {
+  return process.env['AMBIENT_LAB_ROOT'] ?? process.cwd();
 }
 
-/** The topology shipped with the project, found from wherever the program runs. */
-export function defaultTopology(): string {
-  const own = join(
-    process.env['AMBIENT_LAB_ROOT'] ?? process.cwd(),
-    'topologies',
-    'two-nodes.yaml',
-  );
-  return existsSync(own) ? own : resolve('topologies', 'two-nodes.yaml');
+/** Where results go unless the user says otherwise: the project's own folder, or this one. */
+export function defaultResultsRoot(): string {
+  return join(projectRoot(), 'results');
+}
+
+/** Where the topologies of the project are: its own folder, or that of this directory. */
+export function topologiesRoot(): string {
+  const own = join(projectRoot(), 'topologies');
+  return existsSync(own) ? own : resolve('topologies');
 }
 
 /** `--results`: its help names the folder as people know it, not where this machine has it. */
@@ -45,8 +45,16 @@ export function resultsOption(text: string): Option {
 /** The topology file of a verb, the shipped one unless given. */
 export function topologyArgument(): Argument {
   return new Argument('[topology]', 'topology file, `-` for standard input').default(
-    defaultTopology(),
+    join(topologiesRoot(), 'two-nodes.yaml'),
     'topologies/two-nodes.yaml',
+  );
+}
+
+/** `--topology`, where a verb has other arguments: a file of the project's own unless given. */
+export function topologyOption(text: string, name: string): Option {
+  return new Option('--topology <file>', text).default(
+    join(topologiesRoot(), name),
+    `topologies/${name}`,
   );
 }
 
@@ -57,12 +65,8 @@ export function planFromFile(file: string, options: TopologyOptions): Plan {
   return planLab(topology, { lab, era, cni, iptables });
 }
 
-/**
- * @throws CommandError LAB_CANNOT_RUN naming what this machine lacks for the plan's era
- * @throws EraNotBuildableError for an era whose rules this version cannot generate
- */
+/** @throws CommandError LAB_CANNOT_RUN naming what this machine lacks for the plan's era */
 export async function requireCapabilities(plan: Plan): Promise<void> {
-  podRules({ era: plan.era, dnsCapture: plan.dnsCapture });
   refuseMissing(plan.era, await missingFor(...needsOf(plan)));
 }
 

@@ -1,5 +1,5 @@
 import { FAULT_NAMES } from '../../topologies/fault-names.ts';
-import { nearest } from '../../topologies/nearest.ts';
+import { didYouMean } from '../../topologies/nearest.ts';
 import { findNode, findPod } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Lab, LabStatus } from '../world/lab.ts';
@@ -21,10 +21,8 @@ export interface FaultChange {
 export function findFault(name: string): AnyFault {
   const fault = Object.hasOwn(ALL_FAULTS, name) ? ALL_FAULTS[name as AnyFault['name']] : undefined;
   if (fault !== undefined) return fault;
-  const guess = nearest(name, FAULT_NAMES);
   const message = `Cannot find the fault "${name}": known are ${FAULT_NAMES.join(', ')}`;
-  const hint = guess === undefined ? undefined : `Did you mean "${guess}"?`;
-  throw new FaultError('LAB_UNKNOWN_FAULT', name, message, hint);
+  throw new FaultError('LAB_UNKNOWN_FAULT', name, message, didYouMean(name, FAULT_NAMES));
 }
 
 /**

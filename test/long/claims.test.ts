@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { BUILDABLE_ERAS } from '../../dataplane/redirect/era.ts';
+import { ERAS } from '../../dataplane/redirect/era.ts';
 import { ALL_CLAIMS } from '../../lab/claims/all-claims.ts';
 import { runClaims } from '../../lab/claims/run-claims.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
@@ -15,7 +15,7 @@ const TRUE_WITHOUT_MESH = ['redirect-25'];
 
 t.setTimeout(1_200_000);
 
-for (const era of BUILDABLE_ERAS) {
+for (const era of ERAS) {
   t.test(`runClaims() settles every claim of era ${era} as recorded`, async (t) => {
     const plan = planLab(loadTopology(WORLD), { era, lab: `tlc${process.pid}-${era}` });
     await using lab = await createLab(plan);
