@@ -90,6 +90,7 @@ function resolve(input: TopologyInput, file: string, document: SourceDocument): 
     cni: input.cni ?? DEFAULT_CNI_NAME,
     networkPolicy: input.networkPolicy ?? DEFAULT_NETWORK_POLICY_FLAVOUR,
     ipFamilies,
+    proxyMetadata: input.proxyMetadata ?? {},
     nodes,
     objects: withoutCopies(placed),
     policies: input.policies ?? [],

@@ -3,6 +3,7 @@ import { CNI_NAMES, NETWORK_POLICY_FLAVOURS } from './cni.ts';
 import { ERA_NAMES, GENEVE_RELEASE_NAMES, IPTABLES_NAMES, TPROXY_RELEASE_NAMES } from './era.ts';
 import { familyOf, IP_FAMILIES, parseIpRange } from './ip.ts';
 import { policySchema } from './policy-schema.ts';
+import { proxyMetadataSchema } from './proxy-metadata.ts';
 import { scenarioSchema } from './scenario-schema.ts';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -137,6 +138,9 @@ export const topologySchema = z
       .optional()
       .describe('What enforces NetworkPolicy objects on the nodes; nft when absent'),
     ipFamilies: ipFamilies.optional(),
+    proxyMetadata: proxyMetadataSchema
+      .optional()
+      .describe('Metadata of every sidecar (meshConfig.defaultConfig.proxyMetadata)'),
     nodes: z.array(z.union([dnsLabel, nodeSchema])).min(1),
     namespaces: z.record(dnsLabel, namespaceSchema).optional(),
     workloads: z.record(dnsLabel, workloadSchema).optional(),

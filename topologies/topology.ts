@@ -3,6 +3,7 @@ import type { EraName, IptablesName, ReleaseName } from './era.ts';
 import type { CauseName, FaultName } from './fault-names.ts';
 import type { IpFamily } from './ip.ts';
 import type { NetworkPolicy } from './network-policy.ts';
+import type { ProxyMetadata } from './proxy-metadata.ts';
 import type { KubernetesObject } from './objects.ts';
 
 /**
@@ -28,6 +29,8 @@ export interface Topology {
   readonly networkPolicy: NetworkPolicyFlavour;
   /** Families of pods, nodes and services; the first is the one they have by default. */
   readonly ipFamilies: readonly IpFamily[];
+  /** Metadata of every sidecar, before what a pod's own annotation says. */
+  readonly proxyMetadata: ProxyMetadata;
   readonly nodes: readonly TopologyNode[];
   /** Every object, the short form already expanded, in file order. */
   readonly objects: readonly KubernetesObject[];

@@ -11,8 +11,11 @@ export const ISTIO_LOG_FORMAT =
   '%UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% ' +
   '%REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
 
-/** Which listener a connection was accepted on. */
-export type SidecarDirection = 'outbound' | 'inbound-passthrough';
+/** Which listener a connection was accepted on; `inbound` is what came in a stream to 15008. */
+export type SidecarDirection = 'outbound' | 'inbound-passthrough' | 'inbound';
+
+/** Filter state of ours: `forwarded` of a CONNECT, for the record of what was inside. */
+export const FORWARDED_STATE = 'ambient-lab.forwarded';
 
 const FILE_LOGGER = 'envoy.access_loggers.file';
 const FILE_LOG = 'access_loggers.file.v3.FileAccessLog';
@@ -58,8 +61,17 @@ function legLine({ name, namespace, node }: SidecarPod, direction: SidecarDirect
     id: `${name}-%CONNECTION_ID%-%START_TIME(${NANOSECONDS})%`,
     openedNs: `%START_TIME(${NANOSECONDS})%`,
     closedNs: `%EMIT_TIME(${NANOSECONDS})%`,
-    acceptedPeer: '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%',
-    acceptedLocal: '%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%',
+    // An internal listener's own peer is this Envoy; whose tunnel it was is in the restored one.
+    ...(direction === 'inbound'
+      ? {
+          acceptedPeer: '%DOWNSTREAM_REMOTE_ADDRESS%',
+          acceptedLocal: '%DOWNSTREAM_LOCAL_ADDRESS%',
+          forwarded: `%FILTER_STATE(${FORWARDED_STATE}:PLAIN)%`,
+        }
+      : {
+          acceptedPeer: '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%',
+          acceptedLocal: '%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%',
+        }),
     originalDestination: '%DOWNSTREAM_LOCAL_ADDRESS%',
     upstreamLocal: '%UPSTREAM_LOCAL_ADDRESS%',
     upstreamRemote: '%UPSTREAM_REMOTE_ADDRESS%',

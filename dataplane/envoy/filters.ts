@@ -1,6 +1,14 @@
 import { accessLogs, type SidecarDirection } from './access-log.ts';
-import { envoyExtension, type Json, type JsonObject } from './json.ts';
+import { envoyExtension, type Json, type JsonObject, socketAddress } from './json.ts';
 import type { SidecarInput } from './sidecar-input.ts';
+
+/** A port on all addresses of the pod, of both families where it has both. */
+export function socketOfBoth({ hasIpv6 }: SidecarInput, port: number): JsonObject {
+  return {
+    address: socketAddress('0.0.0.0', port),
+    ...(hasIpv6 && { additional_addresses: [{ address: socketAddress('::', port) }] }),
+  };
+}
 
 /** Bytes to a cluster and back. */
 export function tcpProxy(
@@ -67,7 +75,6 @@ const HTTP_ALPN: JsonObject = envoyExtension(
         format_string: {
           text_format_source: { inline_string: 'istio-http/1.1,istio,http/1.1' },
         },
-        shared_with_upstream: 'ONCE',
       },
     ],
   },

@@ -3,9 +3,9 @@ import {
   SIDECAR_PORTS,
   SIDECAR_TPROXY,
 } from '../redirect/sidecar-constants.ts';
-import { listenerAccessLogs } from './access-log.ts';
-import { httpManager, listenerFilter, routeTable, tcpProxy } from './filters.ts';
-import { envoyExtension, type JsonObject, socketAddress } from './json.ts';
+import { listenerAccessLogs, type SidecarDirection } from './access-log.ts';
+import { httpManager, listenerFilter, routeTable, socketOfBoth, tcpProxy } from './filters.ts';
+import { envoyExtension, type JsonObject } from './json.ts';
 import type { InboundPort, PortProtocol, SidecarInput } from './sidecar-input.ts';
 import { serverTls } from './tls.ts';
 
@@ -20,17 +20,14 @@ const PASSTHROUGH = 'InboundPassthroughCluster';
  * port, each by what PeerAuthentication lets in (Istio `listener_inbound.go`, `authn/utils`).
  */
 export function inboundListener(input: SidecarInput): JsonObject {
-  const { pod, files, isTproxy, inboundPorts, hasIpv6 } = input;
+  const { pod, files, isTproxy, inboundPorts } = input;
   const plainTcp = inboundPorts
     .filter(({ protocol }) => protocol === 'tcp')
     .map(({ port }) => port);
   return {
     name: 'virtualInbound',
     traffic_direction: 'INBOUND',
-    address: socketAddress('0.0.0.0', SIDECAR_PORTS.inbound),
-    ...(hasIpv6 && {
-      additional_addresses: [{ address: socketAddress('::', SIDECAR_PORTS.inbound) }],
-    }),
+    ...socketOfBoth(input, SIDECAR_PORTS.inbound),
     ...(isTproxy && { transparent: true }),
     listener_filters: [
       listenerFilter('original_dst'),
@@ -73,25 +70,54 @@ function chainsOf(input: SidecarInput, inbound: InboundPort | undefined): readon
   const cluster = inbound === undefined ? PASSTHROUGH : inboundClusterName(inbound.port);
   const protocol = inbound?.protocol ?? 'auto';
   return chainKinds(protocol, input.mtls).map((chain) => ({
-    name:
-      inbound === undefined ? `virtualInbound-catchall-${chain.kind}` : `0.0.0.0_${inbound.port}`,
+    name: chainName(inbound, chain.kind),
     filter_chain_match: {
       ...(inbound && { destination_port: inbound.port }),
       transport_protocol: chain.isTls ? 'tls' : 'raw_buffer',
       ...(chain.alpn && { application_protocols: chain.alpn }),
     },
     ...(chain.isTls && chain.isOpaque !== true && { transport_socket: serverTls(input) }),
-    filters: [
-      chain.kind === 'tcp'
-        ? tcpProxy(input, DIRECTION, cluster)
-        : httpManager(
-            input,
-            DIRECTION,
-            cluster,
-            routeTable(cluster, [{ name: 'inbound|http', domains: ['*'], cluster }], DIRECTION),
-          ),
-    ],
+    filters: [toApp(input, chain.kind, cluster, DIRECTION)],
   }));
+}
+
+function toApp(
+  input: SidecarInput,
+  kind: Chain['kind'],
+  cluster: string,
+  direction: SidecarDirection,
+): JsonObject {
+  if (kind === 'tcp') return tcpProxy(input, direction, cluster);
+  const host = { name: 'inbound|http', domains: ['*'], cluster };
+  return httpManager(input, direction, cluster, routeTable(cluster, [host], direction));
+}
+
+/**
+ * Chains for what came through a tunnel to an address of this pod. The tunnel is the encryption:
+ * what is inside is taken as it is, whatever PeerAuthentication says.
+ */
+export function chainsInsideTunnel(input: SidecarInput): readonly JsonObject[] {
+  const ranges = input.pod.addresses.map((address) => ({
+    address_prefix: address,
+    prefix_len: address.includes(':') ? 128 : 32,
+  }));
+  return [...input.inboundPorts, undefined].flatMap((inbound) => {
+    const cluster = inbound === undefined ? PASSTHROUGH : inboundClusterName(inbound.port);
+    const kinds = chainKinds(inbound?.protocol ?? 'auto', 'DISABLE').filter(({ isTls }) => !isTls);
+    return kinds.map(({ alpn, kind }) => ({
+      name: chainName(inbound, kind),
+      filter_chain_match: {
+        prefix_ranges: ranges,
+        ...(inbound && { destination_port: inbound.port }),
+        ...(alpn && { application_protocols: alpn }),
+      },
+      filters: [toApp(input, kind, cluster, 'inbound')],
+    }));
+  });
+}
+
+function chainName(inbound: InboundPort | undefined, kind: Chain['kind']): string {
+  return inbound === undefined ? `virtualInbound-catchall-${kind}` : `0.0.0.0_${inbound.port}`;
 }
 
 function chainKinds(protocol: PortProtocol, mtls: SidecarInput['mtls']): readonly Chain[] {

@@ -1,10 +1,23 @@
 import { SIDECAR_PORTS } from '../redirect/sidecar-constants.ts';
 import { listenerAccessLogs } from './access-log.ts';
-import { httpManager, type HostRoute, listenerFilter, routeTable, tcpProxy } from './filters.ts';
-import { envoyExtension, type JsonObject, socketAddress } from './json.ts';
+import {
+  httpManager,
+  type HostRoute,
+  listenerFilter,
+  routeTable,
+  socketOfBoth,
+  tcpProxy,
+} from './filters.ts';
+import { tunnelledEndpoint, tunnelSocketMatch } from './hbone-out.ts';
+import { type JsonObject, socketAddress } from './json.ts';
 import { domainsOf } from './domains.ts';
-import type { OutboundPort, OutboundService, SidecarInput } from './sidecar-input.ts';
-import { clientTls } from './tls.ts';
+import type {
+  OutboundEndpoint,
+  OutboundPort,
+  OutboundService,
+  SidecarInput,
+} from './sidecar-input.ts';
+import { clientTls, rawBuffer } from './tls.ts';
 
 const DIRECTION = 'outbound';
 export const PASSTHROUGH = 'PassthroughCluster';
@@ -40,10 +53,7 @@ function virtualOutbound(input: SidecarInput): JsonObject {
   return {
     name: 'virtualOutbound',
     traffic_direction: 'OUTBOUND',
-    address: socketAddress('0.0.0.0', SIDECAR_PORTS.outbound),
-    ...(input.hasIpv6 && {
-      additional_addresses: [{ address: socketAddress('::', SIDECAR_PORTS.outbound) }],
-    }),
+    ...socketOfBoth(input, SIDECAR_PORTS.outbound),
     use_original_dst: true,
     filter_chains: [
       {
@@ -183,34 +193,36 @@ function serviceCluster(
       cluster_name: name,
       endpoints: [
         {
-          lb_endpoints: port.endpoints.map(({ address, port: at, security }) => ({
-            endpoint: { address: socketAddress(address, at) },
-            ...(security === 'istio' && {
-              metadata: {
-                filter_metadata: { 'envoy.transport_socket_match': { tlsMode: 'istio' } },
-              },
-            }),
-          })),
-        },
-      ],
-    },
-    ...(identities.length > 0 && {
-      transport_socket_matches: [
-        {
-          name: 'tlsMode-istio',
-          match: { tlsMode: 'istio' },
-          transport_socket: clientTls(input, { sni, identities }),
-        },
-        {
-          name: 'tlsMode-disabled',
-          match: {},
-          transport_socket: envoyExtension(
-            'envoy.transport_sockets.raw_buffer',
-            'transport_sockets.raw_buffer.v3.RawBuffer',
+          lb_endpoints: port.endpoints.map((endpoint) =>
+            endpoint.security === 'hbone' && input.hbone.sends
+              ? tunnelledEndpoint(endpoint)
+              : directEndpoint(endpoint),
           ),
         },
       ],
-    }),
+    },
+    transport_socket_matches: [
+      ...(input.hbone.sends ? [tunnelSocketMatch()] : []),
+      ...(identities.length > 0
+        ? [
+            {
+              name: 'tlsMode-istio',
+              match: { tlsMode: 'istio' },
+              transport_socket: clientTls(input, { sni, identities }),
+            },
+          ]
+        : []),
+      { name: 'tlsMode-disabled', match: {}, transport_socket: rawBuffer() },
+    ],
     typed_extension_protocol_options: DOWNSTREAM_PROTOCOL,
+  };
+}
+
+function directEndpoint({ address, port, security }: OutboundEndpoint): JsonObject {
+  return {
+    endpoint: { address: socketAddress(address, port) },
+    ...(security === 'istio' && {
+      metadata: { filter_metadata: { 'envoy.transport_socket_match': { tlsMode: 'istio' } } },
+    }),
   };
 }

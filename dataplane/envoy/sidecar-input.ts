@@ -12,12 +12,21 @@ export interface SidecarInput {
   readonly mtls: MtlsMode;
   /** Interception mode TPROXY: the client's address is kept towards the app. */
   readonly isTproxy: boolean;
+  readonly hbone: SidecarHbone;
   /** Whether the pod has addresses of IPv6. */
   readonly hasIpv6: boolean;
   /** Ports of the pod that services lead to. */
   readonly inboundPorts: readonly InboundPort[];
   readonly services: readonly OutboundService[];
   readonly files: SidecarFiles;
+}
+
+/** What of HBONE a sidecar does itself. */
+export interface SidecarHbone {
+  /** Takes it on 15008 (metadata ENABLE_HBONE). */
+  readonly listens: boolean;
+  /** Sends it to endpoints that take no mutual TLS of sidecars (PILOT_ENABLE_SENDING_HBONE). */
+  readonly sends: boolean;
 }
 
 export interface SidecarPod {

@@ -12,9 +12,7 @@ const CLIENT_ALPN = ['istio-peer-exchange', 'istio'];
 export function serverTls(input: SidecarInput): JsonObject {
   return envoyExtension(TLS, 'transport_sockets.tls.v3.DownstreamTlsContext', {
     require_client_certificate: true,
-    common_tls_context: commonTls(input, SERVER_ALPN, [
-      { prefix: `spiffe://${input.trustDomain}/` },
-    ]),
+    common_tls_context: commonTls(input, SERVER_ALPN, [ofTrustDomain(input)]),
   });
 }
 
@@ -27,10 +25,45 @@ export function clientTls(input: SidecarInput, { sni, identities }: ClientTls): 
   });
 }
 
+/** Mutual TLS of HBONE as a server, for any workload of the trust domain (`connect_terminate`). */
+export function connectServerTls(input: SidecarInput): JsonObject {
+  return envoyExtension(TLS, 'transport_sockets.tls.v3.DownstreamTlsContext', {
+    require_client_certificate: true,
+    common_tls_context: connectTls(input),
+  });
+}
+
+/** The same as a client: any workload of the trust domain may answer (`connect_originate`). */
+export function connectClientTls(input: SidecarInput): JsonObject {
+  return envoyExtension(TLS, 'transport_sockets.tls.v3.UpstreamTlsContext', {
+    common_tls_context: connectTls(input),
+  });
+}
+
+/** Bytes as they are. */
+export function rawBuffer(): JsonObject {
+  return envoyExtension(
+    'envoy.transport_sockets.raw_buffer',
+    'transport_sockets.raw_buffer.v3.RawBuffer',
+  );
+}
+
 export interface ClientTls {
   readonly sni: string;
   /** SPIFFE URIs of which the server must show one. */
   readonly identities: readonly string[];
+}
+
+function ofTrustDomain({ trustDomain }: SidecarInput): JsonObject {
+  return { prefix: `spiffe://${trustDomain}/` };
+}
+
+function connectTls(input: SidecarInput): JsonObject {
+  const tls13 = 'TLSv1_3';
+  return {
+    ...commonTls(input, ['h2'], [ofTrustDomain(input)]),
+    tls_params: { tls_minimum_protocol_version: tls13, tls_maximum_protocol_version: tls13 },
+  };
 }
 
 function commonTls(

@@ -23,6 +23,10 @@ export interface LegRecord {
   readonly originalDestination: string;
   /** HBONE connection and stream, when there is one. For inbound it is the accepted connection. */
   readonly tunnel?: { readonly local: string; readonly remote: string; readonly stream: number };
+  /** Authority of a stream that Envoy opened; in which tunnel, the packets have to say. */
+  readonly tunnelledTo?: string;
+  /** Whom the CONNECT was for, where Envoy accepted the tunnel: it knows no number of the stream. */
+  readonly forwardedFor?: string;
   /** Connection made to reach the app or the passthrough destination. */
   readonly upstream?: { readonly local: string; readonly remote: string };
   readonly traceparent?: string;

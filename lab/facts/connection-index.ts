@@ -5,7 +5,7 @@ import type { Connection } from './facts.ts';
 import type { NetnsMap } from './netns-map.ts';
 
 /** Clock slack between a frame's stamp and the moment a program notes that it accepted it. */
-const SLACK_NS = 20_000_000n;
+export const SLACK_NS = 20_000_000n;
 
 /** Finds connections by what one of their ends calls them, a reused port told apart by time. */
 export class ConnectionIndex {

@@ -1,4 +1,8 @@
 import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
+import { forwardedForOf } from './tls-facts.ts';
+
+/** How Envoy calls an internal listener, with the endpoint that it was chosen for. */
+const INTO_TUNNEL = /^envoy:\/\/connect_originate\/(.+)$/;
 
 /**
  * The leg record that a line of a sidecar's Envoy stands for (`dataplane/envoy/access-log.ts`);
@@ -8,14 +12,22 @@ export function fromEnvoy(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !('proxy' in value)) return value;
   const line = value as Readonly<Record<string, unknown>>;
   if (line['proxy'] !== 'envoy') return value;
-  const { acceptedPeer, acceptedLocal, upstreamLocal, upstreamRemote, ...rest } = line;
-  const hasUpstream = typeof upstreamLocal === 'string' && typeof upstreamRemote === 'string';
+  const { acceptedPeer, acceptedLocal, upstreamLocal, upstreamRemote, forwarded, ...rest } = line;
+  const tunnelledTo =
+    typeof upstreamRemote === 'string' ? INTO_TUNNEL.exec(upstreamRemote)?.[1] : undefined;
+  const hasUpstream =
+    typeof upstreamLocal === 'string' &&
+    typeof upstreamRemote === 'string' &&
+    tunnelledTo === undefined;
+  const forwardedFor = typeof forwarded === 'string' ? forwardedForOf(forwarded) : undefined;
   const error = errorOf(line);
   return {
     ...rest,
     accepted: { peer: acceptedPeer, local: acceptedLocal },
     originalDestination: line['originalDestination'] ?? acceptedLocal ?? '',
     ...(hasUpstream && { upstream: { local: upstreamLocal, remote: upstreamRemote } }),
+    ...(tunnelledTo !== undefined && { tunnelledTo }),
+    ...(forwardedFor !== undefined && { forwardedFor }),
     ...(error !== undefined && { error }),
   } satisfies Partial<Record<keyof LegRecord, unknown>> & Record<string, unknown>;
 }

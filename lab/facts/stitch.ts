@@ -1,12 +1,13 @@
 import type { LegRecord } from '../../dataplane/ztunnel/leg-record.ts';
 import { splitAddress } from './address.ts';
-import { beganWithin, inUseAt } from './connection-index.ts';
+import { beganWithin, inUseAt, SLACK_NS } from './connection-index.ts';
 import type { Connection, ConnectStream, Path } from './facts.ts';
 import { PathBuilder } from './path-builder.ts';
 import type { RequestResult } from './request.ts';
 import type { StitchContext } from './stitch-context.ts';
 import { servedAt, wantedOf } from './stitch-context.ts';
 import { isMarked, type Step } from './stitch-step.ts';
+import { stepIntoEnvoysTunnel } from './stitch-envoy-tunnel.ts';
 import { stepWithoutRecord } from './stitch-without-records.ts';
 
 /** Ports on which a ztunnel listens in a pod's netns (facts: ztunnel §1.1). */
@@ -142,14 +143,27 @@ function recordOf(
       (each) => each.tunnel === undefined || each.direction !== 'inbound' || stream !== undefined,
     )
     .filter((each) => (each.direction === 'inbound') === (stream !== undefined))
-    .filter((each) => stream === undefined || each.tunnel?.stream === stream.stream)
-    .filter((each) => inUseAt(sameClient, BigInt(each.openedNs)) === connection);
+    .filter((each) => stream === undefined || isAbout(each, stream))
+    .filter((each) => inUseAt(sameClient, BigInt(each.openedNs)) === connection)
+    .filter((each) => each.proxy !== 'envoy' || isDuring(each, path.request));
   if (records.length > 1) {
     const ids = records.map((each) => each.id).join(', ');
     path.lacks(`leg records ${ids} all claim ${last.client} in ${last.netns}`);
     return undefined;
   }
   return records[0];
+}
+
+/** Envoy knows no numbers of streams: it says whom the CONNECT was for. */
+function isAbout({ tunnel, forwardedFor }: LegRecord, stream: ConnectStream): boolean {
+  if (tunnel !== undefined) return tunnel.stream === stream.stream;
+  return forwardedFor !== undefined && forwardedFor === stream.forwardedFor;
+}
+
+/** Envoy writes a record a request, and a connection carries many. */
+function isDuring({ openedNs }: LegRecord, { startedNs, endedNs }: RequestResult): boolean {
+  const opened = BigInt(openedNs);
+  return opened >= BigInt(startedNs) - SLACK_NS && opened <= BigInt(endedNs) + SLACK_NS;
 }
 
 function nextStep(
@@ -161,6 +175,9 @@ function nextStep(
   if (record === undefined) return stepWithoutRecord(step, path, context);
   if (record.direction === 'outbound' && record.tunnel !== undefined) {
     return stepIntoTunnel(record, record.tunnel, path, context);
+  }
+  if (record.tunnelledTo !== undefined) {
+    return stepIntoEnvoysTunnel(record, record.tunnelledTo, path, context);
   }
   if (record.upstream !== undefined) return stepUpstream(record, record.upstream, path, context);
   return stepToFailure(record, path, context);

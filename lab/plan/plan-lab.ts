@@ -52,7 +52,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
   const problem = familiesProblem({ era, ipFamilies });
   if (problem !== undefined) throw new PlanError('LAB_PLAN_CONFLICT', 'IPv6', problem);
   const nodes = planNodes(topology.nodes, ipFamilies, options);
-  const pods = withSidecars(planPods(objects, nodes), objects);
+  const pods = withSidecars(planPods(objects, nodes), objects, topology.proxyMetadata);
   const guests = planGuests(pods, ipFamilies);
   const services = planServices(objects, pods, { namedPorts: namedPortsOf(objects), ipFamilies });
   const [dnsServiceIp, secondDnsServiceIp] = ipFamilies.map((family) => DNS_SERVICE_IPS[family]);

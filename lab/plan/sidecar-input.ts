@@ -21,6 +21,7 @@ export function sidecarInputOf(plan: Plan, pod: PodPlan): PlannedSidecar {
     trustDomain: plan.trustDomain,
     mtls: sidecar.mtls,
     isTproxy: sidecar.redirect?.isTproxy === true,
+    hbone: { listens: sidecar.listensHbone, sends: sidecar.sendsHbone },
     hasIpv6: hasIpv6(plan),
     inboundPorts: inboundPorts(plan, pod),
     services: plan.services.map((service) => outboundService(plan, service)),

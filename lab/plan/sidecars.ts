@@ -3,14 +3,16 @@ import { sidecarOptionsOf } from '../../dataplane/redirect/sidecar-annotations.t
 import type { SidecarOptions } from '../../dataplane/redirect/sidecar-options.ts';
 import { INJECT_LABEL, INJECTION_LABEL } from '../../topologies/expand.ts';
 import type { KubernetesObject } from '../../topologies/objects.ts';
+import type { ProxyMetadata } from '../../topologies/proxy-metadata.ts';
 import { PlanError } from './errors.ts';
 import type { Plan, PodPlan } from './plan.ts';
+import { type ProxyConfig, proxyConfigOf } from './proxy-config.ts';
 
 /** Whether a sidecar takes plain text beside mutual TLS, nothing but that, or no mutual TLS. */
 export type MtlsMode = 'PERMISSIVE' | 'STRICT' | 'DISABLE';
 
 /** The sidecar of a pod: what its rules redirect, and what its Envoy takes. */
-export interface SidecarPlan {
+export interface SidecarPlan extends ProxyConfig {
   /** What istio-init is told; absent where interception mode is NONE. */
   readonly redirect?: SidecarOptions;
   readonly mtls: MtlsMode;
@@ -41,6 +43,7 @@ export function asksForSidecar(
 export function withSidecars(
   pods: readonly PodPlan[],
   objects: readonly KubernetesObject[],
+  mesh: ProxyMetadata,
 ): PodPlan[] {
   const labels = new Map(
     objects.flatMap(({ kind, metadata }) =>
@@ -49,8 +52,9 @@ export function withSidecars(
   );
   return pods.map((pod) => {
     if (pod.system || !asksForSidecar(pod, labels.get(pod.namespace) ?? {})) return pod;
-    const redirect = redirectOf(pod);
-    const sidecar = { ...(redirect && { redirect }), mtls: 'PERMISSIVE' as const };
+    const config = proxyConfigOf(pod, mesh);
+    const redirect = redirectOf(pod, config);
+    const sidecar = { ...config, ...(redirect && { redirect }), mtls: 'PERMISSIVE' as const };
     return { ...pod, enrolled: false, sidecar };
   });
 }
@@ -60,9 +64,13 @@ export function injectedPods({ pods }: Pick<Plan, 'pods'>): readonly PodPlan[] {
   return pods.filter(({ sidecar }) => sidecar !== undefined);
 }
 
-function redirectOf(pod: PodPlan): SidecarOptions | undefined {
+function redirectOf(
+  pod: PodPlan,
+  { dnsCapture, dropInvalid }: ProxyConfig,
+): SidecarOptions | undefined {
   try {
-    return sidecarOptionsOf(pod.annotations, false);
+    const options = sidecarOptionsOf(pod.annotations, dnsCapture);
+    return options && dropInvalid ? { ...options, dropInvalid } : options;
   } catch (error) {
     if (!(error instanceof RedirectOptionsError)) throw error;
     const text = `Cannot plan the sidecar of "${pod.namespace}/${pod.name}": ${error.message}`;

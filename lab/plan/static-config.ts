@@ -32,6 +32,11 @@ export function workloadUid(pod: { readonly namespace: string; readonly name: st
   return `${CLUSTER}//Pod/${pod.namespace}/${pod.name}`;
 }
 
+/** Whether ztunnels tunnel to a pod: its ztunnel takes HBONE for it, or its sidecar does. */
+export function speaksHbone({ sidecar }: PodPlan, isEnrolled: boolean): boolean {
+  return isEnrolled || sidecar?.announcesHbone === true;
+}
+
 function podWorkload(plan: Plan, pod: PodPlan, isEnrolled: boolean): Record<string, unknown> {
   const policies = (pod.annotations[POLICIES_ANNOTATION] ?? '').split(',').filter(Boolean);
   return {
@@ -41,7 +46,8 @@ function podWorkload(plan: Plan, pod: PodPlan, isEnrolled: boolean): Record<stri
     serviceAccount: pod.serviceAccount,
     trustDomain: plan.trustDomain,
     workloadIps: addressesOf(pod),
-    protocol: isEnrolled ? 'HBONE' : 'TCP',
+    protocol: speaksHbone(pod, isEnrolled) ? 'HBONE' : 'TCP',
+    ...(pod.sidecar?.announcesHbone === true ? { nativeTunnel: true } : {}),
     networkMode: 'Standard',
     network: '',
     node: pod.node,

@@ -2,7 +2,7 @@ import { agentClient, type AgentClient } from '../../dataplane/agent/client.ts';
 import type { EnrolRequest, PodRecord, ZtunnelReport } from '../../dataplane/agent/api.ts';
 import { addressesOf } from '../plan/families.ts';
 import type { NodePlan, Plan, PodPlan } from '../plan/plan.ts';
-import { workloadUid } from '../plan/static-config.ts';
+import { speaksHbone, workloadUid } from '../plan/static-config.ts';
 import { agentSpec } from './agent-process.ts';
 import { fdOf, type NetnsTable } from './build.ts';
 import type { Child, ChildSpec, ChildTable } from './child-table.ts';
@@ -256,7 +256,8 @@ export class Mesh {
     const { plan, netns, children } = this.#options;
     const wished = new Map(
       plan.pods.map(
-        (pod) => [workloadUid(pod), this.isEnrolled(pod.uid) ? 'HBONE' : 'TCP'] as const,
+        (pod) =>
+          [workloadUid(pod), speaksHbone(pod, this.isEnrolled(pod.uid)) ? 'HBONE' : 'TCP'] as const,
       ),
     );
     const child = children.get(ztunnel.name);
