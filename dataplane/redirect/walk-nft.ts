@@ -1,6 +1,6 @@
 import type { PlacedRule } from './diff.ts';
 import type { NftListedChain, NftListedRule, NftListedTable, NftListing } from './nft-listing.ts';
-import { isReply } from './walk.ts';
+import { countersOf, HOOKS_OF, isReply, placeOf } from './walk.ts';
 import type { Direction, WalkStep } from './walk.ts';
 
 /** Priorities of the tables of iptables (netfilter_ipv4.h); nat has another one where it is last. */
@@ -14,14 +14,6 @@ const IPTABLES_PRIORITIES: Readonly<Record<string, number>> = {
 const LAST_NAT = 100;
 
 const HOOK_ORDER = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
-const HOOKS: Readonly<Record<Direction, readonly string[]>> = {
-  inbound: ['PREROUTING', 'INPUT'],
-  outbound: ['OUTPUT', 'POSTROUTING'],
-  forwarded: ['PREROUTING', 'FORWARD', 'POSTROUTING'],
-  'reply-to-inbound': ['OUTPUT', 'POSTROUTING'],
-  'reply-to-outbound': ['PREROUTING', 'INPUT'],
-  'reply-to-forwarded': ['PREROUTING', 'FORWARD', 'POSTROUTING'],
-};
 
 interface Walk {
   readonly hook: string;
@@ -84,7 +76,7 @@ function nftSections(
     table.chains.flatMap((chain): Section[] => {
       const hook = chain.base?.hook.toUpperCase() ?? '';
       const isAsked = chain.base?.type !== 'nat' || !isReply(direction);
-      if (chain.base === undefined || !HOOKS[direction].includes(hook) || !isAsked) return [];
+      if (chain.base === undefined || !HOOKS_OF[direction].includes(hook) || !isAsked) return [];
       const walk: Walk = { hook, table, known, seen: new Set(), steps: [] };
       walkChain(walk, chain, 0);
       if (chain.base.policy !== 'accept') {
@@ -105,7 +97,7 @@ function walkChain(walk: Walk, chain: NftListedChain, depth: number): void {
       ruleNumber: index + 1,
       line: rule.line,
       text: rule.normal,
-      ...countersOf(rule),
+      ...countersOf(rule.counters),
       ...reasonOf(walk, chain.name, rule),
     });
     const name = /(?:^| )(?:jump|goto) (\S+)(?: comment ".*")?$/.exec(rule.normal)?.[1];
@@ -115,15 +107,6 @@ function walkChain(walk: Walk, chain: NftListedChain, depth: number): void {
     else
       walk.steps.push({ kind: 'again', ...placeOf(walk, next.name, depth + 1), text: next.name });
   });
-}
-
-function placeOf({ hook, table }: Walk, chain: string, depth: number) {
-  return { hook, table: table.name, chain, depth };
-}
-
-function countersOf({ counters }: NftListedRule) {
-  if (counters === undefined) return {};
-  return { packets: Number(counters.packets), bytes: Number(counters.bytes) };
 }
 
 function reasonOf({ table, known }: Walk, chain: string, rule: NftListedRule) {

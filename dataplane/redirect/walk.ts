@@ -57,7 +57,8 @@ const HOOK_TABLES: Readonly<Record<string, readonly string[]>> = {
   POSTROUTING: ['mangle', 'nat'],
 };
 
-const HOOKS: Readonly<Record<Direction, readonly string[]>> = {
+/** The hooks that packets of a direction pass, in their order. */
+export const HOOKS_OF: Readonly<Record<Direction, readonly string[]>> = {
   inbound: ['PREROUTING', 'INPUT'],
   outbound: ['OUTPUT', 'POSTROUTING'],
   forwarded: ['PREROUTING', 'FORWARD', 'POSTROUTING'],
@@ -96,7 +97,7 @@ export function walkRules(
 ): readonly WalkStep[] {
   const reasons = reasonsOf(options);
   const steps: WalkStep[] = [];
-  for (const hook of HOOKS[direction]) {
+  for (const hook of HOOKS_OF[direction]) {
     for (const name of HOOK_TABLES[hook] ?? []) {
       const table = saved.tables.find((candidate) => candidate.name === name);
       if (table === undefined || (name === 'nat' && isReply(direction))) continue;
@@ -156,11 +157,17 @@ function addPolicy(walk: Walk): void {
   });
 }
 
-function placeOf(walk: Walk, chain: string, depth: number) {
-  return { hook: walk.hook, table: walk.table.name, chain, depth };
+/** Where a step stands, of a walk through any kind of table. */
+export function placeOf(
+  { hook, table }: { readonly hook: string; readonly table: { readonly name: string } },
+  chain: string,
+  depth: number,
+) {
+  return { hook, table: table.name, chain, depth };
 }
 
-function countersOf(counters: Counters | undefined) {
+/** Counters of a rule or a chain as a step has them; none where it has none. */
+export function countersOf(counters: Counters | undefined) {
   if (counters === undefined) return {};
   return { packets: Number(counters.packets), bytes: Number(counters.bytes) };
 }
