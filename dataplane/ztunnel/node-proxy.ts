@@ -1,19 +1,16 @@
-import type { HbonePool, HboneServerConnection, Listener, TcpConnection } from '../hbone/api.ts';
+import type { HbonePool, TcpConnection } from '../hbone/api.ts';
 import { type Endpoint, formatEndpoint } from './address.ts';
-import { BindError } from './bind-error.ts';
 import { ConnectionReport } from './connection-report.ts';
 import { ConnectionTracker, type ConnectionView } from './connection-tracker.ts';
 import { DnsProxy } from './dns/server.ts';
-import { acceptTunnel } from './inbound.ts';
 import { serveInboundPassthrough } from './inbound-passthrough.ts';
 import { OWN_PORTS, selfCall } from './outbound-plan.ts';
 import { createOutboundPool, serveOutbound } from './outbound.ts';
 import type { ProcessContext, ProxyContext } from './proxy-context.ts';
-import { drained, ProxyError } from './proxy-error.ts';
+import { ProxyError } from './proxy-error.ts';
+import { ProxyServer } from './proxy-server.ts';
 import { SocketFactory } from './socket-factory.ts';
 import type { Workload } from './state/workload.ts';
-
-const PORTS = { outbound: 15001, inboundPlaintext: 15006, inbound: 15008 } as const;
 
 /** What is kept of one workload between its connections. */
 interface Resident {
@@ -26,14 +23,12 @@ interface Resident {
  * rules lead connections here with the addresses they were sent with, so the socket tells both ends;
  * who a connection belongs to is looked up by address, anew for each.
  */
-export class NodeProxy implements AsyncDisposable {
+export class NodeProxy {
   readonly #process: ProcessContext;
   readonly #sockets: SocketFactory;
   readonly #connections: ConnectionTracker;
   readonly #residents = new Map<string, Resident>();
-  readonly #listeners: Listener[] = [];
-  readonly #tunnels = new Set<HboneServerConnection>();
-  readonly #abort = new AbortController();
+  readonly #server: ProxyServer;
   readonly #policies: Disposable;
   readonly #nobody: ProxyContext;
   readonly #dns: DnsProxy | undefined;
@@ -46,6 +41,8 @@ export class NodeProxy implements AsyncDisposable {
     this.#process = process;
     this.#sockets = new SocketFactory(process.config, undefined);
     this.#connections = new ConnectionTracker(process.log);
+    const [sockets, connections] = [this.#sockets, this.#connections];
+    this.#server = new ProxyServer({ process, sockets, connections });
     this.#nobody = this.#contextOf({ name: '', namespace: '', serviceAccount: '' });
     this.#policies = process.store.onChange(() => {
       this.#connections.recheck(process.store.current);
@@ -69,72 +66,25 @@ export class NodeProxy implements AsyncDisposable {
     for (const { pool } of this.#residents.values()) pool.renew();
   }
 
-  /** Stops accepting, lets connections end, and cuts after `deadlineMs` what is left. */
+  /** Settles when connections and tunnels have ended, by themselves or after `deadlineMs`. */
   async drain(deadlineMs: number): Promise<void> {
-    this.#closeListeners();
-    for (const tunnel of this.#tunnels) tunnel.goaway();
-    const timer = setTimeout(() => {
-      this.#connections.cutAll(drained());
-      this.#abort.abort(drained());
-    }, deadlineMs);
-    await this.#connections.idle();
-    await Promise.all([...this.#tunnels].map(({ closed }) => closed));
-    clearTimeout(timer);
-    this.#release();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#connections.cutAll(drained());
+    await this.#server.drain(deadlineMs);
     this.#release();
   }
 
   #listen(): void {
-    this.#serve('proxy::inbound', PORTS.inbound, (connection, isTransparent) =>
-      this.#inbound(connection, isTransparent),
-    );
-    this.#serve('proxy::inbound_passthrough', PORTS.inboundPlaintext, (connection, isTransparent) =>
-      this.#inboundPlain(connection, isTransparent),
-    );
-    this.#serve('proxy::outbound', PORTS.outbound, (connection) => {
-      const resident = this.#sourceOf(connection);
-      return resident && serveOutbound(resident.proxy, resident.pool, connection);
+    this.#server.listen({
+      inbound: (connection, isTransparent) => {
+        const proxy = this.#destinationOf(connection, 'inbound');
+        return proxy && this.#server.serveTunnel(proxy, connection, isTransparent);
+      },
+      inboundPlaintext: (connection, isTransparent) =>
+        this.#inboundPlain(connection, isTransparent),
+      outbound: (connection) => {
+        const resident = this.#sourceOf(connection);
+        return resident && serveOutbound(resident.proxy, resident.pool, connection);
+      },
     });
-  }
-
-  #serve(
-    scope: string,
-    port: number,
-    serve: (connection: TcpConnection, isTransparent: boolean) => Promise<void> | undefined,
-  ): void {
-    const { dataPath, log, config } = this.#process;
-    const address = `${config.ipv6Enabled ? '[::]' : '0.0.0.0'}:${port}`;
-    const socket = this.#bind(address, port);
-    const onAcceptError = (error: Error): void =>
-      log.warn(scope, 'failed to accept', { error: error.message });
-    const onConnection = (connection: TcpConnection): void =>
-      void serve(connection, socket.isTransparent);
-    this.#listeners.push(dataPath.listen(socket.fd, onConnection, { onAcceptError }));
-    const transparent = socket.isTransparent;
-    log.info(scope, 'listener established', { address: { bare: address }, transparent });
-  }
-
-  #bind(address: string, port: number): ReturnType<SocketFactory['listenProxy']> {
-    try {
-      return this.#sockets.listenProxy(port, port !== PORTS.inbound);
-    } catch (error) {
-      throw new BindError(address, error);
-    }
-  }
-
-  async #inbound(connection: TcpConnection, isTransparent: boolean): Promise<void> {
-    const proxy = this.#destinationOf(connection, 'inbound');
-    if (!proxy) return;
-    const { signal } = this.#abort;
-    const tunnel = await acceptTunnel({ proxy, isTransparent, signal }, connection);
-    if (!tunnel) return;
-    this.#tunnels.add(tunnel);
-    await tunnel.closed;
-    this.#tunnels.delete(tunnel);
   }
 
   /** Plain text for a workload with a waypoint goes there, as if its client were one of ours. */
@@ -226,14 +176,8 @@ export class NodeProxy implements AsyncDisposable {
     }
   }
 
-  #closeListeners(): void {
-    for (const listener of this.#listeners.splice(0)) listener.close();
-  }
-
   #release(): void {
-    this.#closeListeners();
-    this.#abort.abort(drained());
-    for (const tunnel of this.#tunnels) tunnel.close();
+    this.#server[Symbol.dispose]();
     for (const { pool } of this.#residents.values()) pool[Symbol.dispose]();
     this.#policies[Symbol.dispose]();
     this.#dns?.[Symbol.dispose]();

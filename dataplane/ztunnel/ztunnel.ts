@@ -138,33 +138,29 @@ async function runShared(run: Run & { readonly ready: Task }): Promise<void> {
 }
 
 async function runNode(run: Run): Promise<void> {
-  const { config, log, process, shutdown, own, tasks } = run;
+  const { config, log, process, own } = run;
   log.info('app', 'shared proxy mode - in-pod mode disabled');
   const { store, certificates } = process;
   own(new CertificatePrefetch(certificates, store, config.nodeName));
-  const proxy = new NodeProxy(process);
-  try {
-    await openAdmin(run, proxy);
-    completeAll(tasks);
-    await aborted(shutdown.signal);
-  } finally {
-    await proxy.drain(config.terminationDeadlineMs);
-  }
+  await serveUntilShutdown(run, new NodeProxy(process));
 }
 
 async function runDedicated(run: Run): Promise<void> {
-  const { config, log, process, shutdown, tasks } = run;
+  const { config, log, process } = run;
   if (!config.proxyWorkload) {
     throw new ConfigError('PROXY_WORKLOAD_INFO', undefined, 'namespace/name/service-account');
   }
   log.info('app', 'dedicated proxy mode enabled');
-  const proxy = new PodProxy(process, config.proxyWorkload, undefined);
+  await serveUntilShutdown(run, new PodProxy(process, config.proxyWorkload, undefined));
+}
+
+async function serveUntilShutdown(run: Run, proxy: NodeProxy | PodProxy): Promise<void> {
   try {
     await openAdmin(run, proxy);
-    completeAll(tasks);
-    await aborted(shutdown.signal);
+    completeAll(run.tasks);
+    await aborted(run.shutdown.signal);
   } finally {
-    await proxy.drain(config.terminationDeadlineMs);
+    await proxy.drain(run.config.terminationDeadlineMs);
   }
 }
 
