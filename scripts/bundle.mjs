@@ -17,6 +17,8 @@ const PROGRAMS = {
   recorder: 'lab/capture/recorder.ts',
   agent: 'dataplane/agent/main.ts',
   ztunnel: 'dataplane/ztunnel/main.ts',
+  'bench-load': 'lab/bench/load/generator.ts',
+  'bench-app': 'lab/bench/load/app.ts',
 };
 
 const missing = Object.values(PROGRAMS).filter((source) => !existsSync(join(ROOT, source)));

@@ -27,16 +27,14 @@ export function accessLogs(
   files: SidecarFiles,
   direction: SidecarDirection,
 ): readonly JsonObject[] {
-  return [
-    envoyExtension(FILE_LOGGER, FILE_LOG, {
-      path: files.accessLog,
-      log_format: { text_format_source: { inline_string: ISTIO_LOG_FORMAT } },
-    }),
-    envoyExtension(FILE_LOGGER, FILE_LOG, {
-      path: files.legLog,
-      log_format: { json_format: legLine(pod, direction), omit_empty_values: true },
-    }),
-  ];
+  const text = { text_format_source: { inline_string: ISTIO_LOG_FORMAT } };
+  const json = { json_format: legLine(pod, direction), omit_empty_values: true };
+  return [...fileLog(files.accessLog, text), ...fileLog(files.legLog, json)];
+}
+
+function fileLog(path: string | undefined, format: JsonObject): readonly JsonObject[] {
+  if (path === undefined) return [];
+  return [envoyExtension(FILE_LOGGER, FILE_LOG, { path, log_format: format })];
 }
 
 /** The same for what no filter chain took, as Istio logs it: flag NR, or a failed handshake. */

@@ -44,14 +44,14 @@ export interface SidecarCredentials {
   readonly roots: string;
 }
 
-/** Files that Envoy appends to. */
+/** Files that Envoy appends to; what is absent is not written. */
 export interface SidecarFiles {
   /** Access log in Istio's format. */
-  readonly accessLog: string;
+  readonly accessLog?: string;
   /** One line a request or connection: which belongs to which on the two sides. */
-  readonly legLog: string;
+  readonly legLog?: string;
   /** TLS secrets in the format of NSS. */
-  readonly keyLog: string;
+  readonly keyLog?: string;
 }
 
 export interface InboundPort {

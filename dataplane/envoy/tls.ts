@@ -87,6 +87,6 @@ function commonTls(
       trusted_ca: { inline_string: credentials.roots },
       match_typed_subject_alt_names: matchers.map((matcher) => ({ san_type: 'URI', matcher })),
     },
-    key_log: { path: files.keyLog },
+    ...(files.keyLog !== undefined && { key_log: { path: files.keyLog } }),
   };
 }

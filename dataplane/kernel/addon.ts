@@ -68,6 +68,9 @@ export interface NativeAddon {
   pollReference(handle: NativeHandle, keep: boolean): void;
   pollStop(handle: NativeHandle): void;
 
+  timerOpen(): number;
+  timerArm(fd: number, delayUs: number): void;
+
   netlinkOpen(
     netns: number,
     protocol: number,

@@ -35,8 +35,11 @@ export function runEntered(
   });
 }
 
-/** nsenter stays as the parent of what it starts, and passes no signals on. */
-function innermost(pid: number | undefined): number[] {
+/**
+ * Pids, as this process counts, of what an argument list of `enterArgv` has become: nsenter stays as
+ * its parent, and passes no signals on.
+ */
+export function innermost(pid: number | undefined): number[] {
   if (pid === undefined) return [];
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();

@@ -105,6 +105,11 @@ export interface CreateLabOptions {
   readonly ztunnel?: ProgramCommand;
   /** Do not start agents and ztunnels: a cluster without ambient. */
   readonly withoutMesh?: boolean;
+  /**
+   * Programs write down no TLS secrets and no leg records, sidecars no line a request (as Istio's
+   * default profile has them): what a proxy costs where nobody proves anything.
+   */
+  readonly withoutEvidence?: boolean;
   readonly startTimeoutMs?: number;
 }
 

@@ -116,8 +116,8 @@ function startProcess(
 }
 
 function orderOf(options: CreateLabOptions): Omit<StartOrder, 'plan'> {
-  const { detached = false, withoutMesh = false, ztunnel } = options;
-  return { detached, withoutMesh, ztunnel };
+  const { detached = false, withoutMesh = false, withoutEvidence = false, ztunnel } = options;
+  return { detached, withoutMesh, withoutEvidence, ztunnel };
 }
 
 /** Standard input stays open: to a tied supervisor its end means that we are gone. */

@@ -33,6 +33,7 @@ export interface MeshOptions {
   readonly netns: NetnsTable;
   readonly children: ChildTable;
   readonly ztunnel?: ProgramCommand;
+  readonly withoutEvidence: boolean;
 }
 
 /**
@@ -171,8 +172,9 @@ export class Mesh {
   }
 
   async #startZtunnel(node: NodePlan, pod: ZtunnelPod): Promise<void> {
-    const { plan, paths, ztunnel: foreign } = this.#options;
-    const spec = ztunnelSpec(plan, node, pod, { paths, files: this.#files, foreign });
+    const { plan, paths, ztunnel: foreign, withoutEvidence } = this.#options;
+    const files = { paths, files: this.#files, foreign, withoutEvidence };
+    const spec = ztunnelSpec(plan, node, pod, files);
     this.#follow(node, pod, await this.#startChild(spec));
   }
 

@@ -11,6 +11,8 @@ const SOURCES = {
   recorder: 'lab/capture/recorder.ts',
   agent: 'dataplane/agent/main.ts',
   ztunnel: 'dataplane/ztunnel/main.ts',
+  'bench-load': 'lab/bench/load/generator.ts',
+  'bench-app': 'lab/bench/load/app.ts',
 } as const;
 
 export type ProgramName = keyof typeof SOURCES;

@@ -87,6 +87,7 @@ export interface StartOrder {
   /** The supervisor outlives its client; otherwise the end of standard input is its end. */
   readonly detached: boolean;
   readonly withoutMesh: boolean;
+  readonly withoutEvidence: boolean;
   /** Path of Envoy on the machine, for labs with sidecars. */
   readonly envoy?: string;
   readonly ztunnel?: {

@@ -32,6 +32,7 @@ export interface SidecarsOptions {
   readonly paths: LabPaths;
   readonly netns: NetnsTable;
   readonly children: ChildTable;
+  readonly withoutEvidence: boolean;
 }
 
 /** The Envoys of all pods that have a sidecar: in the pod's netns, as user and group 1337. */
@@ -104,7 +105,7 @@ export class Sidecars {
   }
 
   async #writeConfig(pod: PodPlan, uid: number): Promise<string> {
-    const { plan } = this.#options;
+    const { plan, withoutEvidence } = this.#options;
     const { namespace, serviceAccount } = pod;
     const { trustDomain } = plan;
     const identity = { trustDomain, namespace, serviceAccount };
@@ -112,7 +113,7 @@ export class Sidecars {
     const input = {
       ...sidecarInputOf(plan, pod),
       credentials,
-      files: { accessLog: '/dev/stdout', legLog: LEGS, keyLog: KEYS },
+      files: withoutEvidence ? {} : { accessLog: '/dev/stdout', legLog: LEGS, keyLog: KEYS },
     };
     const folder = join('/run/envoy', pod.netns);
     mkdirSync(folder, { recursive: true });

@@ -274,9 +274,10 @@ export class World {
 
   async #startPrograms(ruled: Promise<void>): Promise<void> {
     const { plan, paths, children } = this;
-    const { ztunnel, withoutMesh } = this.#options.order;
+    const { ztunnel, withoutMesh, withoutEvidence } = this.#options.order;
     if (!withoutMesh) {
-      this.#mesh = new Mesh({ plan, paths, children, netns: this.#netns, ztunnel });
+      const netns = this.#netns;
+      this.#mesh = new Mesh({ plan, paths, children, netns, ztunnel, withoutEvidence });
     }
     const mesh = this.#mesh;
     // App hosts last: nobody waits for them until all pods are enrolled.
@@ -291,7 +292,9 @@ export class World {
     const { plan, paths, children } = this;
     const count = injectedPods(plan).length;
     if (count === 0) return;
-    const sidecars = new Sidecars({ plan, paths, children, netns: this.#netns });
+    const { withoutEvidence } = this.#options.order;
+    const netns = this.#netns;
+    const sidecars = new Sidecars({ plan, paths, children, netns, withoutEvidence });
     this.#sidecars = sidecars;
     await this.#step('sidecars', `${count} sidecars`, () => sidecars.start());
   }

@@ -29,6 +29,7 @@ export interface ZtunnelFiles {
   readonly paths: LabPaths;
   readonly files: MeshFiles;
   readonly foreign: ProgramCommand | undefined;
+  readonly withoutEvidence: boolean;
 }
 
 /**
@@ -39,7 +40,7 @@ export function ztunnelSpec(
   plan: Plan,
   node: NodePlan,
   { name, netns, address }: ZtunnelPod,
-  { paths, files, foreign }: ZtunnelFiles,
+  { paths, files, foreign, withoutEvidence }: ZtunnelFiles,
 ): Omit<ChildSpec, 'netnsFd'> {
   const env = programEnv({
     PROXY_MODE: 'shared',
@@ -67,8 +68,7 @@ export function ztunnelSpec(
       ISTIO_META_DNS_PROXY_ADDR: `${address}:15053`,
       POOL_ENABLED: String(plan.release !== '1.18'),
     }),
-    SSLKEYLOGFILE: paths.keys,
-    LEG_LOG: paths.legs,
+    ...(!withoutEvidence && { SSLKEYLOGFILE: paths.keys, LEG_LOG: paths.legs }),
     RUST_LOG: 'info',
     ...foreign?.env,
   });

@@ -35,7 +35,8 @@ export async function measure(
     case 'round trip':
       return pingFlood(world, FAR[way]);
     case 'packets': {
-      const { sum } = (await iperf(world, FAR[way], seconds, ['-u', '-b', '0', '-l', PACKET_BYTES])).end;
+      const { sum } = (await iperf(world, FAR[way], seconds, ['-u', '-b', '0', '-l', PACKET_BYTES]))
+        .end;
       return (sum!.packets - sum!.lost_packets) / sum!.seconds;
     }
     case 'tcp':
@@ -63,7 +64,15 @@ async function iperf(
 ): Promise<IperfReport> {
   // The server ends with its one test, or after this time without any.
   const server = runProgram(['iperf3', '-s', '-1', '--idle-timeout', '15'], { netns: far });
-  const client = clientReport(near, ['iperf3', '-J', '-c', address, '-t', String(seconds), ...args]);
+  const client = clientReport(near, [
+    'iperf3',
+    '-J',
+    '-c',
+    address,
+    '-t',
+    String(seconds),
+    ...args,
+  ]);
   const [report] = await Promise.all([client, server]);
   return report;
 }

@@ -1,0 +1,40 @@
+import {
+  build,
+  decodeFromCompressedBase64,
+  encodeIntoCompressedBase64,
+  type Histogram,
+} from 'hdr-histogram-js';
+
+/** Steps of a microsecond that values are kept in. */
+const STEPS_PER_US = 10;
+
+/** An empty histogram of latencies: three digits, from a tenth of a microsecond on. */
+export function createHistogram(): Histogram {
+  return build({ lowestDiscernibleValue: 1, numberOfSignificantValueDigits: 3, bitBucketSize: 32 });
+}
+
+export function recordMs(histogram: Histogram, ms: number): void {
+  histogram.recordValue(Math.max(1, Math.round(ms * 1_000 * STEPS_PER_US)));
+}
+
+/** Microseconds below which this share (0 to 100) of the values lies; NaN for no values. */
+export function percentileUs(histogram: Histogram, percentile: number): number {
+  if (histogram.totalCount === 0) return Number.NaN;
+  return histogram.getValueAtPercentile(percentile) / STEPS_PER_US;
+}
+
+/** HdrHistogram's own compressed form (V2) in base64, values in tenths of a microsecond. */
+export function packHistogram(histogram: Histogram): string {
+  return encodeIntoCompressedBase64(histogram);
+}
+
+export function unpackHistogram(text: string): Histogram {
+  return decodeFromCompressedBase64(text, 32);
+}
+
+/** All values of several in one. */
+export function mergeHistograms(packed: readonly string[]): Histogram {
+  const all = createHistogram();
+  for (const text of packed) all.add(unpackHistogram(text));
+  return all;
+}
