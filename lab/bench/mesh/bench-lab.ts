@@ -38,7 +38,10 @@ export interface BenchLab extends AsyncDisposable {
   readonly proxies: Readonly<Record<Placement, readonly Proxy[]>>;
   readonly app: Readonly<Record<Placement, ProcessPlace>>;
   /** Where the client finds the app, or the port that swallows bytes: the address of a service. */
-  targetOf(placement: Placement, kind: LoadOrder['kind']): Pick<LoadOrder, 'host' | 'port'>;
+  readonly targetOf: (
+    placement: Placement,
+    kind: LoadOrder['kind'],
+  ) => Pick<LoadOrder, 'host' | 'port'>;
 }
 
 export interface BenchLabOptions {

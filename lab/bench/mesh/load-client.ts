@@ -77,8 +77,8 @@ export class LoadClient implements AsyncDisposable {
       timer = setTimeout(() => reject(new LoadError(text)), timeoutMs);
     });
     try {
-      const { value, done } = await Promise.race([this.#reports.next(), late]);
-      if (done !== true) return value;
+      const next = await Promise.race([this.#reports.next(), late]);
+      if (next.done !== true) return next.value;
       throw new LoadError(`Cannot make load: its generator has ended, ${this.#words.trim()}`);
     } finally {
       clearTimeout(timer);
