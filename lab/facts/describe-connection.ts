@@ -57,6 +57,7 @@ function describeSighting(seen: SeenConversation, baseNs: bigint): Sighting {
     client: forward.source,
     server: forward.destination,
     ...(backward && backward.source !== forward.destination && { repliesFrom: backward.source }),
+    ...(backward && backward.destination !== forward.source && { repliesTo: backward.destination }),
     ttl: forward.firstTtl,
     ...(backward && { replyTtl: backward.firstTtl }),
     marks: ascending(forward.marks),
@@ -75,11 +76,13 @@ function describeSighting(seen: SeenConversation, baseNs: bigint): Sighting {
 
 function describeTunnel(half: HalfFlow, wrapped: WrappedFrames): Tunnelled {
   return {
-    layers: wrapped.layers.map(({ source, sourcePort, destination, destinationPort, ...layer }) => ({
-      ...layer,
-      source: joinAddress(source, sourcePort),
-      destination: joinAddress(destination, destinationPort),
-    })),
+    layers: wrapped.layers.map(
+      ({ source, sourcePort, destination, destinationPort, ...layer }) => ({
+        ...layer,
+        source: joinAddress(source, sourcePort),
+        destination: joinAddress(destination, destinationPort),
+      }),
+    ),
     frames: wrapped.frameCount,
     bareFrames: half.frameCount - wrapped.frameCount,
     isOnlySyn: wrapped.isOnlySyn,

@@ -9,7 +9,7 @@ export function dialled(
   const first = connection.sightings[0];
   if (first === undefined) return { source: connection.client, destination: connection.server };
   if (first.repliesFrom !== undefined) {
-    return { source: first.client, destination: first.repliesFrom };
+    return { source: first.repliesTo ?? first.client, destination: first.repliesFrom };
   }
   const before = conntrack.before(
     first.netns,

@@ -118,6 +118,8 @@ export interface Sighting {
   readonly server: string;
   /** Source of the replies where it is not `server`: REDIRECT on loopback shows the original one. */
   readonly repliesFrom?: string;
+  /** Destination of the replies where it is not `client`: NAT had to change the client's port. */
+  readonly repliesTo?: string;
   readonly ttl: number;
   readonly replyTtl?: number;
   /** Marks seen on the client's frames and on the replies, ascending, without 0. */

@@ -12,7 +12,8 @@ const PROXY_PORTS = /:(?:15001|15006|15008|15053)$/;
 /**
  * Pairs the halves of one interface. Replies to an opened TCP connection are known by what they
  * acknowledge, whatever address they come from: under REDIRECT the replies on loopback come from
- * the original destination. Answers of ztunnel's DNS do, too, and are known by the client's end alone.
+ * the original destination, and go to the port the client bound even where NAT gave its frames another
+ * one, because the translated tuple was in use. Answers of ztunnel's DNS do, too, and are known by the client's end alone.
  * Everything else is paired by the reversed tuple. Halves that no client frame belongs to (the
  * capture began in the middle) become conversations of their own.
  */
@@ -26,16 +27,23 @@ export function pairHalves(halves: readonly HalfFlow[]): readonly Conversation[]
     const candidates = (answers.get((forward.syn + 1) >>> 0) ?? []).filter(
       (each) =>
         unpaired.has(each) &&
-        each.destination === forward.source &&
+        hostOf(each.destination) === hostOf(forward.source) &&
         each.direction === turned(forward.direction),
     );
     const backward =
-      candidates.find((each) => each.source === forward.destination) ?? candidates[0];
+      candidates.find((each) => each.source === forward.destination) ??
+      candidates.find((each) => each.destination === forward.source) ??
+      candidates[0];
     if (backward !== undefined) unpaired.delete(backward);
     conversations.push({ forward, ...(backward && { backward }) });
   }
   conversations.push(...pairRest([...unpaired]));
   return conversations.sort((a, b) => a.forward.firstNs - b.forward.firstNs);
+}
+
+/** The address of `ip:port`, IPv6 with its brackets. */
+function hostOf(end: string): string {
+  return end.slice(0, end.lastIndexOf(':'));
 }
 
 function indexAnswers(halves: readonly HalfFlow[]): Map<number, HalfFlow[]> {

@@ -36,9 +36,9 @@ export async function readStoryFrames(
 ): Promise<readonly StoryFrame[]> {
   const byTuple = new Map<string, Selection[]>();
   for (const each of sightings) {
-    const { client, server, repliesFrom = server } = each.sighting;
+    const { client, server, repliesFrom = server, repliesTo = client } = each.sighting;
     const selection = selectionOf(each);
-    for (const key of new Set([`${client} ${server}`, `${repliesFrom} ${client}`])) {
+    for (const key of new Set([`${client} ${server}`, `${repliesFrom} ${repliesTo}`])) {
       byTuple.set(key, [...(byTuple.get(key) ?? []), selection]);
     }
   }

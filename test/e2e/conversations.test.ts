@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { Lab } from '../../lab/world/lab.ts';
-import { addressOf, peerIn, startLab, startPeer, PROXY_ERAS } from './support/lab.ts';
+import { observe } from '../../lab/run/observe.ts';
+import {
+  addressOf,
+  peerIn,
+  PROXY_ERAS,
+  scratchDirectory,
+  startLab,
+  startPeer,
+} from './support/lab.ts';
 
 const HUNDRED_MB = 100 * 1024 * 1024;
 
@@ -13,6 +21,32 @@ for (const era of PROXY_ERAS) {
     await halfClose(t, lab, host);
     await breaks(t, lab, host);
     await crowd(t, lab, host);
+    await samePort(t, lab);
+  });
+}
+
+/** REDIRECT gives two connections from one port the same tuple, so NAT moves the second's port. */
+async function samePort(t: Test, lab: Lab): Promise<void> {
+  await t.test('a port used for two servers is told apart', async (t) => {
+    await using scratch = await scratchDirectory();
+    const hosts = [addressOf(lab, 'far'), addressOf(lab, 'near')];
+    const { facts } = await observe(lab, { directory: scratch.path }, async () => {
+      for (const host of hosts) {
+        const asked = { host, port: 9000, localPort: 4321, text: 'same port' };
+        t.match(await peerIn(lab, 'client', 'halfClose', asked), { answer: 'same port' });
+      }
+      return [];
+    });
+    const own = facts.connections.filter(
+      ({ protocol, sightings }) =>
+        protocol === 'tcp' &&
+        sightings[0]?.netns === 'client.demo' &&
+        (sightings[0].repliesTo ?? sightings[0].client).endsWith(':4321'),
+    );
+    t.equal(own.length, 2);
+    t.same(new Set(own.map(({ end }) => end)), new Set(['closed']));
+    const isMoved = own.some(({ sightings }) => sightings[0]?.repliesTo !== undefined);
+    t.equal(isMoved, lab.plan.era !== 'geneve', 'NAT moved one, where there is NAT');
   });
 }
 

@@ -153,8 +153,10 @@ function compareFlows(t: Test, place: string, sightings: readonly Sighting[], te
   const none: Flow = { frames: 0, bytes: 0, ttl: '' };
   const wrong: string[] = [];
   const used = new Set<string>();
-  for (const { client, server, repliesFrom = server, frames, bytes, ttl } of sightings) {
-    const [asked, answered] = [`${client} ${server}`, `${repliesFrom} ${client}`];
+  for (const sighting of sightings) {
+    const { client, server, repliesFrom = server, repliesTo = client } = sighting;
+    const { frames, bytes, ttl } = sighting;
+    const [asked, answered] = [`${client} ${server}`, `${repliesFrom} ${repliesTo}`];
     const [out, back] = [flows.get(asked) ?? none, flows.get(answered) ?? none];
     used.add(asked).add(answered);
     const isSame =

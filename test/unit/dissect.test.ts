@@ -219,6 +219,11 @@ t.test('dissect() joins answers from another address, as REDIRECT shows them', a
   const connection = only(dissect([captureOf(segments)]));
   t.same(connection.repliesFrom, { address: '10.96.0.1', port: 80 });
   t.equal(streamText(connection.fromServer), 'pong');
+  const moved = segments.map((segment, i) => {
+    if (i % 2 === 0) return segment;
+    return { ...segment, to: '10.0.0.1:40001' };
+  });
+  t.equal(streamText(only(dissect([captureOf(moved)])).fromServer), 'pong', 'NAT took its port');
   const refused = [HANDSHAKE[0]!, { ...segments[1]!, sequence: 0, flags: RST_ACK }];
   t.same(only(dissect([captureOf(refused)])).fromServer.rstFrames, [2]);
   const stranger = segments.map((segment, i) =>

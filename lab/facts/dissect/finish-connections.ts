@@ -18,6 +18,7 @@ export class OpenConnection implements Connection {
   readonly client: Endpoint;
   readonly server: Endpoint;
   readonly repliesFrom: Endpoint | undefined;
+  readonly repliesTo: Endpoint | undefined;
   readonly hasHandshake: boolean;
   readonly fromClient: OpenHalf;
   readonly fromServer: OpenHalf;
@@ -36,7 +37,10 @@ export class OpenConnection implements Connection {
     this.interface = name;
     this.client = clientRow < 0 ? destinationOf(table, serverRow) : sourceOf(table, clientRow);
     this.server = clientRow < 0 ? sourceOf(table, serverRow) : destinationOf(table, clientRow);
-    this.repliesFrom = serverRow < 0 ? undefined : otherThan(this.server, table, serverRow);
+    if (serverRow >= 0) {
+      this.repliesFrom = otherThan(this.server, sourceOf(table, serverRow));
+      this.repliesTo = otherThan(this.client, destinationOf(table, serverRow));
+    }
     this.hasHandshake =
       client.initialSequence !== undefined && server.initialSequence !== undefined;
     this.fromClient = new OpenHalf(table, client, server);
@@ -73,10 +77,9 @@ function lastOf(rows: readonly number[]): number {
   return rows.length > 0 ? rows[rows.length - 1]! : -1;
 }
 
-function otherThan(end: Endpoint, table: FrameTable, row: number): Endpoint | undefined {
-  const address = table.source(row);
-  const port = table.sourcePorts[row]!;
-  return address === end.address && port === end.port ? undefined : { address, port };
+/** The end that was seen, where it is not the one that was meant. */
+function otherThan(meant: Endpoint, seen: Endpoint): Endpoint | undefined {
+  return seen.address === meant.address && seen.port === meant.port ? undefined : seen;
 }
 
 function sourceOf(table: FrameTable, row: number): Endpoint {

@@ -82,7 +82,9 @@ export class TcpTracker {
 
   /**
    * The server half that an answer from another address than was asked belongs to. On loopback
-   * under REDIRECT a connection's requests show the new destination and its answers the original.
+   * under REDIRECT a connection's requests show the new destination and its answers the original;
+   * their ports differ at the client's side too when NAT gave the requests another source port,
+   * because the translated tuple was in use (nf_nat_core.c `get_unique_tuple`).
    */
   #answered(row: number, flags: number): TcpHalf | undefined {
     const table = this.#table;
@@ -91,10 +93,7 @@ export class TcpTracker {
     const connection = this.#unanswered.get((table.acknowledgements[row]! - 1) >>> 0);
     const first = connection?.client.rows[0];
     if (!connection || first === undefined || connection.server.rows.length > 0) return undefined;
-    const isSameClient =
-      table.sourcePorts[first] === table.destinationPorts[row] &&
-      table.source(first) === table.destination(row);
-    return isSameClient ? connection.server : undefined;
+    return table.source(first) === table.destination(row) ? connection.server : undefined;
   }
 
   #intern(at: number): number {

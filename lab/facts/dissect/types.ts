@@ -121,6 +121,8 @@ export interface Connection {
   readonly server: Endpoint;
   /** Where answers came from, if not from `server`: REDIRECT on loopback shows it. */
   readonly repliesFrom?: Endpoint;
+  /** Where answers went, if not to `client`: NAT had to change the client's port. */
+  readonly repliesTo?: Endpoint;
   readonly hasHandshake: boolean;
   readonly firstFrame: number;
   readonly lastFrame: number;

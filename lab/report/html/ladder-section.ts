@@ -210,6 +210,9 @@ function hopFacts(
         <code>${sighting.client} → ${sighting.server}</code>${
           sighting.repliesFrom !== undefined &&
           html`, answered from <code>${sighting.repliesFrom}</code>`
+        }${
+          sighting.repliesTo !== undefined &&
+          html`, answered to <code>${sighting.repliesTo}</code>: NAT changed the client's port`
         }
       </dd>
     </div>

@@ -53,8 +53,8 @@ async function fetch({ host, port }) {
 }
 
 /** Ends its own direction first and wants the whole answer afterwards. */
-async function halfClose({ host, port, text }) {
-  const socket = await dial(host, port);
+async function halfClose({ host, port, text, localPort }) {
+  const socket = await dial(host, port, localPort);
   socket.end(text);
   const answer = await readAll(socket);
   return { answer: answer.toString(), sawEnd: true };
@@ -178,8 +178,8 @@ const BEHAVIOURS = {
   },
 };
 
-async function dial(host, port) {
-  const socket = net.connect({ host, port, allowHalfOpen: true });
+async function dial(host, port, localPort) {
+  const socket = net.connect({ host, port, localPort, allowHalfOpen: true });
   await once(socket, 'connect');
   return socket;
 }

@@ -117,9 +117,9 @@ function isHoled({ fromClient, fromServer }: Connection): boolean {
 
 function tuplesOf(on: DissectedInterface): ReadonlySet<string> {
   const ends = [
-    ...on.connections.flatMap(({ client, server, repliesFrom }) => [
+    ...on.connections.flatMap(({ client, server, repliesFrom, repliesTo }) => [
       [client, server],
-      [client, repliesFrom ?? server],
+      [repliesTo ?? client, repliesFrom ?? server],
     ]),
     ...on.udpFlows.map(({ a, b }) => [a, b]),
   ];
