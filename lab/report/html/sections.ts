@@ -12,10 +12,12 @@ import type {
   RulesReport,
   WorldReport,
 } from './report-input.ts';
+import { framedTable, leftOut, MOST_ROWS } from './table.ts';
 import { frameList, outcomeBadge } from './words.ts';
 
-/** Rows of one table on a page. */
-const MOST_ROWS = 1000;
+const VERDICT_COLUMNS = [
+  ...['Outcome', 'Scenario', 'Answer', 'Wrapped', 'Legs', 'Hops', 'Passes', 'Checks', 'Time'],
+];
 
 /** The table of scenarios, each with a way to its ladder. */
 export function verdictSection(
@@ -25,18 +27,16 @@ export function verdictSection(
   if (scenarios.length === 0) return undefined;
   return html`<section aria-labelledby="verdicts-title">
     <h2 id="verdicts-title">Verdicts</h2>
-    <div class="table-frame" tabindex="0" role="group" aria-label="Verdicts, scrolls">
-      <table class="cards">
-        <thead>
-          <tr>
-            ${['Outcome', 'Scenario', 'Answer', 'Wrapped', 'Legs', 'Hops', 'Passes', 'Checks', 'Time'].map((name) => html`<th scope="col">${name}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${scenarios.map((scenario) => verdictRow(facts, scenario, views))}
-        </tbody>
-      </table>
-    </div>
+    ${framedTable(
+      {
+        label: 'Verdicts',
+        className: 'cards',
+        columns: VERDICT_COLUMNS,
+        rows: scenarios,
+        unit: 'scenarios',
+      },
+      (scenario) => verdictRow(facts, scenario, views),
+    )}
   </section>`;
 }
 
@@ -66,33 +66,21 @@ function verdictRow(
 
 /** Claims and their results, a column an era. */
 export function claimsSection({ eras, rows }: ClaimsReport): Markup {
-  const shown = rows.slice(0, MOST_ROWS);
+  const columns = ['Claim', ...eras];
   return html`<section aria-labelledby="claims-title">
     <h2 id="claims-title">Claims</h2>
     <p>${claimTotals(rows.flatMap(({ results }) => results.map(({ outcome }) => outcome)))}</p>
-    <div class="table-frame" tabindex="0" role="group" aria-label="Claims, scrolls">
-      <table class="cards">
-        <thead>
-          <tr>
-            <th scope="col">Claim</th>
-            ${eras.map((era) => html`<th scope="col">${era}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${shown.map(
-            (row) =>
-              html`<tr>
-                <th scope="row" class="claim">
-                  <strong>${row.id}</strong> ${row.statement}
-                  ${row.source !== undefined && html`<span class="source">${row.source}</span>`}
-                </th>
-                ${eras.map((era) => claimCell(row, era))}
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
-    ${leftOut(rows.length - shown.length, 'claims')}
+    ${framedTable(
+      { label: 'Claims', className: 'cards', columns, rows, unit: 'claims' },
+      (row) =>
+        html`<tr>
+          <th scope="row" class="claim">
+            <strong>${row.id}</strong> ${row.statement}
+            ${row.source !== undefined && html`<span class="source">${row.source}</span>`}
+          </th>
+          ${eras.map((era) => claimCell(row, era))}
+        </tr>`,
+    )}
   </section>`;
 }
 
@@ -142,7 +130,7 @@ function comparisonTable(
   left: string,
   right: string,
 ): Markup {
-  const shown = rows.slice(0, MOST_ROWS);
+  const columns = [html`<span class="hidden">difference</span>`, left, right];
   const differing = rows.filter(({ kind }) => kind !== 'same').length;
   return html`<details class="comparison" ${differing > 0 && html`open`}>
     <summary>
@@ -151,38 +139,27 @@ function comparisonTable(
         >${differing === 0 ? 'no difference' : `${differing} of ${rows.length} differ`}</span
       >
     </summary>
-    <div class="table-frame" tabindex="0" role="group" aria-label="${title}, scrolls">
-      <table class="sides">
-        <thead>
-          <tr>
-            <th scope="col"><span class="hidden">difference</span></th>
-            <th scope="col">${left}</th>
-            <th scope="col">${right}</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${shown.map(
-            (row) =>
-              html`<tr class="${row.kind}">
-                <td>
-                  <span title="${KINDS[row.kind][1]}"
-                    ><span aria-hidden="true">${KINDS[row.kind][0]}</span
-                    ><span class="hidden">${KINDS[row.kind][1]}</span></span
-                  >
-                </td>
-                <td><code>${row.left ?? ''}</code></td>
-                <td>
-                  <code>${row.right ?? ''}</code
-                  >${row.why !== undefined && html`<p class="why">${row.why}</p>`}
-                </td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
-    ${leftOut(rows.length - shown.length, 'rows')}
+    ${framedTable(
+      { label: title, className: 'sides', columns, rows, unit: 'rows' },
+      (row) =>
+        html`<tr class="${row.kind}">
+          <td>
+            <span title="${KINDS[row.kind][1]}"
+              ><span aria-hidden="true">${KINDS[row.kind][0]}</span
+              ><span class="hidden">${KINDS[row.kind][1]}</span></span
+            >
+          </td>
+          <td><code>${row.left ?? ''}</code></td>
+          <td>
+            <code>${row.right ?? ''}</code
+            >${row.why !== undefined && html`<p class="why">${row.why}</p>`}
+          </td>
+        </tr>`,
+    )}
   </details>`;
 }
+
+const RULE_COLUMNS = ['Hook', 'Table', 'Chain', 'Rule', 'Packets'];
 
 /** Rules of each place as a packet meets them. */
 export function rulesSection(rules: readonly RulesReport[]): Markup | undefined {
@@ -199,40 +176,20 @@ export function rulesSection(rules: readonly RulesReport[]): Markup | undefined 
             <h3>${netns}</h3>
             <span class="figures">${about}</span>
           </summary>
-          <div
-            class="table-frame"
-            tabindex="0"
-            role="group"
-            aria-label="Rules of ${netns}, scrolls"
-          >
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Hook</th>
-                  <th scope="col">Table</th>
-                  <th scope="col">Chain</th>
-                  <th scope="col">Rule</th>
-                  <th scope="col">Packets</th>
-                </tr>
-              </thead>
-              <tbody>
-                ${rows.slice(0, MOST_ROWS).map(
-                  (row) =>
-                    html`<tr>
-                      <td>${row.hook}</td>
-                      <td>${row.table}</td>
-                      <td>${row.chain}</td>
-                      <td>
-                        <code>${row.text}</code
-                        >${row.why !== undefined && html`<p class="why">${row.why}</p>`}
-                      </td>
-                      <td>${row.packets ?? ''}</td>
-                    </tr>`,
-                )}
-              </tbody>
-            </table>
-          </div>
-          ${leftOut(rows.length - MOST_ROWS, 'rules')}
+          ${framedTable(
+            { label: `Rules of ${netns}`, columns: RULE_COLUMNS, rows, unit: 'rules' },
+            (row) =>
+              html`<tr>
+                <td>${row.hook}</td>
+                <td>${row.table}</td>
+                <td>${row.chain}</td>
+                <td>
+                  <code>${row.text}</code
+                  >${row.why !== undefined && html`<p class="why">${row.why}</p>`}
+                </td>
+                <td>${row.packets ?? ''}</td>
+              </tr>`,
+          )}
         </details>`,
     )}
   </section>`;
@@ -253,6 +210,8 @@ export function aboutSection(lines: readonly AboutLine[]): Markup {
     </dl>
   </section>`;
 }
+
+const FILE_COLUMNS = ['Interface', 'File', 'Frames', 'Lost'];
 
 /** How somebody opens the packets that all of it rests on. */
 export function capturesSection({ facts, capturesAt }: WorldReport): Markup {
@@ -275,30 +234,16 @@ export function capturesSection({ facts, capturesAt }: WorldReport): Markup {
     </ul>
     <details>
       <summary>${interfaces.length} capture files</summary>
-      <div class="table-frame" tabindex="0" role="group" aria-label="Capture files, scrolls">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Interface</th>
-              <th scope="col">File</th>
-              <th scope="col">Frames</th>
-              <th scope="col">Lost</th>
-            </tr>
-          </thead>
-          <tbody>
-            ${interfaces.slice(0, MOST_ROWS).map(
-              ({ netns, name, file, frames, kernelDrops }) =>
-                html`<tr>
-                  <th scope="row">${netns}/${name}</th>
-                  <td><code>${file}</code></td>
-                  <td>${frames}</td>
-                  <td>${kernelDrops}</td>
-                </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>
-      ${leftOut(interfaces.length - MOST_ROWS, 'files')}
+      ${framedTable(
+        { label: 'Capture files', columns: FILE_COLUMNS, rows: interfaces, unit: 'files' },
+        ({ netns, name, file, frames, kernelDrops }) =>
+          html`<tr>
+            <th scope="row">${netns}/${name}</th>
+            <td><code>${file}</code></td>
+            <td>${frames}</td>
+            <td>${kernelDrops}</td>
+          </tr>`,
+      )}
     </details>
   </section>`;
 }
@@ -313,10 +258,4 @@ export function problemsSection({ problems }: RunFacts): Markup | undefined {
     </ul>
     ${leftOut(problems.length - MOST_ROWS, 'problems')}
   </section>`;
-}
-
-function leftOut(count: number, what: string): Markup | undefined {
-  return count > 0
-    ? html`<p class="note">${count} more ${what} are left out of this page.</p>`
-    : undefined;
 }
