@@ -15,6 +15,7 @@ import { addEnrol } from './enrol.ts';
 import { addExec } from './exec.ts';
 import { describeError, EXIT, exitCodeFor } from './exit.ts';
 import { addGc } from './gc.ts';
+import { addGrid } from './grid.ts';
 import { abortOnSignal, toleratePipes } from './interrupt.ts';
 import { addMutate } from './mutate.ts';
 import { addPlan } from './plan.ts';
@@ -41,6 +42,7 @@ const VERBS = [
   addCapture,
   addTrace,
   addProve,
+  addGrid,
   addClaims,
   addDiff,
   addMutate,

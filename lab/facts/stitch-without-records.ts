@@ -54,7 +54,7 @@ function stepByCanary(
       each !== connection &&
       BigInt(each.startedNs) >= since &&
       BigInt(each.startedNs) <= BigInt(path.request.endedNs) &&
-      isMarked(each.sightings[0]?.marks ?? []) &&
+      isOfProxy(each, context) &&
       context.canariesOn(each).has(canary),
   );
   const arrived = stream === undefined || context.canariesIn(connection, stream.stream).has(canary);
@@ -73,4 +73,10 @@ function stepByCanary(
       `carries the canary`,
   );
   return { connection: carrier };
+}
+
+/** Its sockets are marked; in a netns of its own there are no others, marked or not. */
+function isOfProxy({ sightings: [first] }: Connection, { map }: StitchContext): boolean {
+  if (first === undefined) return false;
+  return isMarked(first.marks) || map.roleOf(first.netns) === 'ztunnel';
 }

@@ -32,6 +32,12 @@ export function judgeScenario(scenario: Scenario, facts: RunFacts): ScenarioVerd
   };
 }
 
+/** The verdict on a scenario whose request was not made, with what it needs. */
+export function couldNotJudge({ name, request }: Scenario, needs: string): ScenarioVerdict {
+  const check = couldNotRun('request', `${request.from} asks ${request.to}`, needs);
+  return { name, outcome: check.outcome, checks: [check], paths: [] };
+}
+
 /** The paths of a scenario's requests, with their place in the facts. */
 export function pathsOf(
   scenario: Scenario,

@@ -1,5 +1,5 @@
 import type { Scenario } from '../../topologies/topology.ts';
-import type { Leg, Path, RunFacts, Sighting } from '../facts/facts.ts';
+import type { Path, RunFacts } from '../facts/facts.ts';
 import { isCleartext, lackOfDecryption } from './check-encryption.ts';
 import { checkIdentities, checkSecurity } from './check-security.ts';
 import {
@@ -13,6 +13,7 @@ import {
   shortRef,
 } from './evidence.ts';
 import { pathsOf } from './judge-scenario.ts';
+import { type LinkCrossing, linksOf } from './links.ts';
 import type { Check, ScenarioVerdict } from './verdict.ts';
 import { worstOutcome } from './verdict.ts';
 
@@ -41,7 +42,9 @@ function* proveRequest(facts: RunFacts, path: Path): Iterable<Check> {
   const identities = wantedIdentities(facts, path);
   if (identities !== undefined) yield checkIdentities(facts, path, identities);
   yield checkNoLeak(facts, path);
-  for (const leg of path.legs) yield* checkLinks(facts, path, leg);
+  for (const leg of path.legs) {
+    for (const link of linksOf(facts, leg)) yield checkLink(facts, path, link);
+  }
 }
 
 /** Those of the pods at both ends, where both are pods of the lab. */
@@ -81,23 +84,7 @@ function checkNoLeak(facts: RunFacts, path: Path): Check {
   return holds('leak', { text, wanted, seen: 'no clear canary', frames: [control] });
 }
 
-function* checkLinks(facts: RunFacts, path: Path, leg: Leg): Iterable<Check> {
-  const sightings = facts.connections[leg.connection]?.sightings ?? [];
-  for (const [index, sighting] of sightings.entries()) {
-    if (sighting.direction !== 'out') continue;
-    yield checkLink(facts, path, leg, sighting, sightings[index + 1]);
-  }
-}
-
-function checkLink(
-  facts: RunFacts,
-  path: Path,
-  leg: Leg,
-  out: Sighting,
-  next: Sighting | undefined,
-): Check {
-  const ends = [out, ...(next?.direction === 'in' ? [next] : [])];
-  const link = ends.map((each) => `${each.netns}/${each.interface}`).join(' → ');
+function checkLink(facts: RunFacts, path: Path, { leg, text: link, ends }: LinkCrossing): Check {
   const wanted = leg.encapsulation === 'mtls' ? 'mTLS' : 'HBONE';
   const frames = framesOf(ends);
   // A connection whose first bytes were lost looks plain.

@@ -76,3 +76,14 @@ export function wrap(text: string, width: number, indent: string): readonly stri
   }
   return [...lines, line];
 }
+
+/** `1–4`, `7`: numbers that follow each other drawn together. */
+export function runsOf(numbers: readonly number[]): readonly string[] {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last !== undefined && number === last[1] + 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs.map(([from, to]) => (from === to ? String(from) : `${from}–${to}`));
+}

@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { analyseRun } from '../../lab/facts/analyse-run.ts';
+import type { RunFacts } from '../../lab/facts/facts.ts';
 import type { RequestResult } from '../../lab/facts/request.ts';
+import { cellsOf } from '../../lab/grid/cells.ts';
+import { GRID_SCHEMA, type GridResult } from '../../lab/grid/grid-result.ts';
+import { readCell } from '../../lab/grid/read-cell.ts';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import type { Plan } from '../../lab/plan/plan.ts';
 import { writeRunPage } from '../../lab/report/html/write-page.ts';
@@ -16,7 +20,10 @@ const program = findBrowser();
 const skip = program === undefined && 'needs a browser: Debian package chromium-headless-shell';
 
 /** A page of the recorded run, one of whose names is an attack; `change` has another world drawn. */
-async function makePage(change: (plan: Plan) => Plan = (plan) => plan): Promise<string> {
+async function makePage(
+  change: (plan: Plan) => Plan = (plan) => plan,
+  gridOf?: (facts: RunFacts) => GridResult,
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ambient-lab-page-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const read = async (name: string): Promise<unknown> =>
@@ -38,7 +45,10 @@ async function makePage(change: (plan: Plan) => Plan = (plan) => plan): Promise<
     ),
   );
   const file = join(folder, 'index.html');
-  await writeRunPage(file, { verb: 'run', directory: RUN, plan: change(plan), facts, scenarios });
+  const grid = gridOf?.(facts);
+  const verb = grid === undefined ? 'run' : 'grid';
+  const world = { directory: RUN, plan: change(plan), facts, scenarios };
+  await writeRunPage(file, { verb, ...world, ...(grid && { grid }) });
   return file;
 }
 
@@ -154,6 +164,27 @@ t.test('writeRunPage() in a browser without network', { skip }, async (t) => {
     },
   );
 
+  await t.test('has a grid whose cells open their ladders', async (t) => {
+    const page = await browser.open(`file://${await makePage(undefined, gridOfTwo)}`);
+    t.same(page.complaints, []);
+    const cells = 'document.querySelectorAll(".grid td a")';
+    t.equal(await page.evaluate(`${cells}.length`), 2);
+    const label = await page.evaluate(`${cells}[1].getAttribute("aria-label")`);
+    t.equal(label, '○ plain: ladder of cell 12, legacy');
+    const opened = await page.evaluate(`(async () => {
+      const ladder = document.querySelector(${cells}[1].getAttribute('href'));
+      const before = ladder.open;
+      ${cells}[1].click();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return [before, ladder.open, ladder.querySelector('.request-name').textContent];
+    })()`);
+    t.same(opened, [false, true, 'legacy']);
+    t.same(await page.evaluate(LOW_CONTRAST), [], 'its contrast is AA');
+    const narrow = await browser.open(page.requests[0]!, { width: 360 });
+    const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+    t.equal(await narrow.evaluate(overflow), 0, 'it fits phones');
+  });
+
   await t.test('keeps still for who wants it', async (t) => {
     const duration =
       'getComputedStyle(document.querySelector("#map-wide .packet")).transitionDuration';
@@ -163,6 +194,26 @@ t.test('writeRunPage() in a browser without network', { skip }, async (t) => {
     t.not(await moving.evaluate(duration), '0s', 'control: it moves otherwise');
   });
 });
+
+/** A grid of two cells, one encrypted and one plain, out of the recorded run. */
+function gridOfTwo(facts: RunFacts): GridResult {
+  const cells = cellsOf({ to: ['ambient'], node: ['other'], by: ['pod'] });
+  const [plain, encrypted] = [cells[0]!, cells.at(-1)!];
+  const named = [[encrypted, HOSTILE] as const, [plain, 'legacy'] as const];
+  const results = named.map(([cell, name]) => {
+    const path = facts.paths.find(({ request }) => request.name === name)!;
+    const told = {
+      name,
+      outcome: 'holds',
+      recorded: HOSTILE,
+      answer: '200',
+      reachable: true,
+    } as const;
+    return { ...cell, ...told, facts: readCell(facts, path) };
+  });
+  const { lab, era } = facts;
+  return { schema: GRID_SCHEMA, lab, era, outcome: 'holds', cells: results };
+}
 
 /** The same world, and 50 pods more on each node. */
 function withManyPods(plan: Plan): Plan {

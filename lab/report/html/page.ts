@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { PageAssets } from './assets.ts';
 import { chooseRequests } from './choose-requests.ts';
+import { gridSection } from './grid-section.ts';
 import { icons } from './icons.ts';
 import { ladderSection } from './ladder-section.ts';
 import { modelMap } from './map-model.ts';
@@ -111,7 +112,8 @@ function renderWorld(world: WorldReport, report: HtmlReport): WorldPart {
     ...(views?.missing === undefined ? [] : [`Hops open without headers: ${views.missing}.`]),
   ];
   return {
-    before: html`${problemsSection(facts)} ${verdictSection(world, shown)}
+    before: html`${problemsSection(facts)}
+      ${report.grid ? gridSection(report.grid, shown) : verdictSection(world, shown)}
       <div class="workbench">
         ${stage.markup}
         <section class="requests" aria-labelledby="requests-title">

@@ -1,3 +1,4 @@
+import type { GridResult } from '../../grid/grid-result.ts';
 import type { RunFacts } from '../../facts/facts.ts';
 import type { RunViews } from '../../facts/read-views.ts';
 import type { FrameRef, Outcome, ScenarioVerdict } from '../../judge/verdict.ts';
@@ -16,6 +17,8 @@ export interface HtmlReport {
   /** What was run, where and with what: a line each, in this order. */
   readonly about: readonly AboutLine[];
   readonly world?: WorldReport;
+  /** Stands in place of the world's verdicts: its cells are the world's scenarios. */
+  readonly grid?: GridResult;
   readonly claims?: ClaimsReport;
   readonly comparison?: ComparisonReport;
   readonly rules?: readonly RulesReport[];

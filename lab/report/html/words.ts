@@ -1,4 +1,5 @@
 import type { FrameRef, Outcome } from '../../judge/verdict.ts';
+import { runsOf } from '../text.ts';
 import { html, type Markup } from './markup.ts';
 
 /** Frames listed of one file before the rest is counted. */
@@ -31,13 +32,7 @@ export function frameList(refs: readonly FrameRef[]): Markup | undefined {
 
 /** `#1–4, 7 +3 more`: runs of numbers are drawn together. */
 export function frameNumbers(frames: readonly number[]): string {
-  const runs: [number, number][] = [];
-  for (const frame of frames) {
-    const last = runs.at(-1);
-    if (last !== undefined && frame === last[1] + 1) last[1] = frame;
-    else runs.push([frame, frame]);
-  }
-  const texts = runs.map(([from, to]) => (from === to ? String(from) : `${from}–${to}`));
+  const texts = runsOf(frames);
   const shown = texts.slice(0, MOST_FRAMES);
   const more = texts.length - shown.length;
   return `#${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;

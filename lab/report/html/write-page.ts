@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
 import { readViews } from '../../facts/read-views.ts';
+import type { GridResult } from '../../grid/grid-result.ts';
 import { tunnelKindText } from '../leg-words.ts';
 import type { RunFacts } from '../../facts/facts.ts';
 import { describeMachine, type Machine } from '../../hosts/machine.ts';
@@ -20,7 +21,7 @@ export async function writePage(file: string, report: HtmlReport): Promise<void>
 }
 
 export interface RunPageOptions {
-  readonly verb: 'run' | 'trace';
+  readonly verb: 'run' | 'trace' | 'grid';
   /** Run directory with the captures. */
   readonly directory: string;
   readonly plan: Plan;
@@ -29,6 +30,8 @@ export interface RunPageOptions {
   readonly rules?: readonly RulesReport[];
   /** More that should be told of this run, such as which tunnel device was used. */
   readonly about?: readonly AboutLine[];
+  /** The table of a grid, in place of that of its scenarios. */
+  readonly grid?: GridResult;
 }
 
 /** Writes the page of a run or of a trace: reads the headers of its hops out of the captures first. */
@@ -44,12 +47,24 @@ export async function writeRunPage(file: string, options: RunPageOptions): Promi
   };
   await writePage(file, {
     verb,
-    title: verb === 'run' ? plan.lab : (facts.paths[0]?.request.name ?? plan.lab),
+    title: titleOf(options),
     ...(isJudged && { outcome: worstOutcome(scenarios.map(({ outcome }) => outcome)) }),
     about: [...aboutRun(facts), ...(options.about ?? []), ...aboutMachine(await describeMachine())],
     world,
     ...(options.rules && { rules: options.rules }),
+    ...(options.grid && { grid: options.grid }),
   });
+}
+
+function titleOf({ verb, plan, facts }: RunPageOptions): string {
+  switch (verb) {
+    case 'run':
+      return plan.lab;
+    case 'trace':
+      return facts.paths[0]?.request.name ?? plan.lab;
+    case 'grid':
+      return 'No mesh, sidecar and ambient: every pair';
+  }
 }
 
 /** What a reader should know of a run before believing it. */
