@@ -172,7 +172,7 @@ function below(text: string, options: GridTextOptions): readonly string[] {
 
 function renderLegend({ cells }: GridResult, options: GridTextOptions): readonly string[] {
   const texts = [
-    'links: ● encrypted  ○ readable  ? not known; one a link from pod to pod, loopback left out',
+    'links: ● encrypted  ○ readable  ? not known; one a link from pod to pod, without loopback; ◐ in part',
     'passes: traversals of a namespace’s netfilter hooks by the request; hops: routers on its way',
     '✔ as recorded of such a pair  ✘ other than that  ? could not run',
   ];
