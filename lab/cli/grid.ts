@@ -14,7 +14,7 @@ import {
 } from '../grid/cells.ts';
 import { scenarioOf } from '../grid/expectations.ts';
 import { type GridResult, gridOf, LADDERS } from '../grid/grid-result.ts';
-import { planGrid } from '../grid/plan-grid.ts';
+import { kindOf, planGrid } from '../grid/plan-grid.ts';
 import { missingFor } from '../hosts/capabilities.ts';
 import { exitCodeOf, type RunVerdict } from '../judge/verdict.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -38,6 +38,7 @@ import { requireCapabilities, resultsOption, topologiesRoot } from './world.ts';
 
 interface GridOptions extends CellChoice {
   readonly era?: string;
+  readonly withoutHbone?: boolean;
   readonly lab: string;
   readonly results: string;
   readonly junit?: string;
@@ -60,6 +61,10 @@ export function addGrid(program: Command, context: CommandContext): void {
     .addOption(choices('--node <which...>', 'whether the server is on the same node', DISTANCES))
     .addOption(choices('--by <what...>', 'what the server is called by', CALLED_BY))
     .option('--era <era>', 'era of the ambient side; inpod-redirect unless given')
+    .option(
+      '--without-hbone',
+      'sidecars that neither take nor send HBONE, as without Istio’s ambient profile',
+    )
     .option('--lab <name>', 'name of the lab', 'grid')
     .addOption(resultsOption('where captures, ladders and the page go'))
     .option('--junit <file>', 'also the JUnit file here')
@@ -102,7 +107,7 @@ interface GridWorld {
 
 /** What is to be built: everything, or, where there is no Envoy, everything that needs none. */
 async function planWorld(options: GridOptions): Promise<GridWorld> {
-  const { lab, era } = options;
+  const { lab, era, withoutHbone } = options;
   const topology = loadTopology(join(topologiesRoot(), 'grid.yaml'));
   const cells = cellsOf(options);
   const lacks = cells.some(needsEnvoy) ? await missingFor('sidecars') : [];
@@ -111,7 +116,7 @@ async function planWorld(options: GridOptions): Promise<GridWorld> {
   // With nothing else to do, what the machine lacks is told as by every other verb.
   const made = left.length === cells.length ? cells : cells.filter((each) => !left.includes(each));
   return {
-    plan: planGrid(topology, made, { lab, era }),
+    plan: planGrid(topology, made, { lab, era, withoutHbone }),
     cells,
     left: new Map(left.map((cell) => [nameOf(cell), needs])),
   };
@@ -132,9 +137,10 @@ async function runGrid(
     { directory, snapLength: 0, quietMs: QUIET_MS, signal },
     () => runScenarios(lab, plan.scenarios, {}, signal),
   );
-  const scenarios = cells.map((cell) => scenarioOf(cell, plan.era));
+  const kind = kindOf(plan);
+  const scenarios = cells.map((cell) => scenarioOf(cell, kind));
   const verdict = await judgeRun(observation, scenarios, left);
-  const grid = gridOf(cells, verdict, observation.facts);
+  const grid = gridOf(cells, kind, verdict, observation.facts);
   const page = await writeResults(lab, observation, verdict, grid);
   if (options.junit !== undefined)
     await copyFile(join(directory, CAPTURE_FILES.junit), options.junit);

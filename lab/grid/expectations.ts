@@ -11,19 +11,26 @@ export interface Recorded {
 
 const PORT = 8080;
 
-/** The request of a cell, with what is recorded of its kind in this era as its expectations. */
-export function scenarioOf(cell: Cell, era: Era): Scenario {
+/** What of a world decides who encrypts. */
+export interface GridKind {
+  readonly era: Era;
+  /** Whether sidecars take and send HBONE, as with Istio's ambient profile. */
+  readonly sidecarsSpeakHbone: boolean;
+}
+
+/** The request of a cell, with what is recorded of its kind of pair as its expectations. */
+export function scenarioOf(cell: Cell, kind: GridKind): Scenario {
   const [from, server] = podsOf(cell);
   const to =
     cell.calledBy === 'service'
       ? `http://${server}.${cell.server}/get`
       : `http://pod:${server}:${PORT}/get`;
-  const expect = expectationsOf(cell, era);
+  const expect = expectationsOf(cell, kind);
   return { name: nameOf(cell), before: [], request: { from, to, count: 1 }, expect, line: 0 };
 }
 
-function expectationsOf(cell: Cell, era: Era): Expectations {
-  const { security } = recordedOf(cell, era);
+function expectationsOf(cell: Cell, kind: GridKind): Expectations {
+  const { security } = recordedOf(cell, kind);
   const [client, server] = podsOf(cell);
   const isEncrypted = security === 'mtls';
   const nodes = ['node1', 'node2'] as const;
@@ -44,31 +51,40 @@ function identity(namespace: string, serviceAccount: string): string {
 }
 
 /**
- * Who encrypts in which pair, as Istio has it with PERMISSIVE servers and sidecars that do not speak
- * HBONE (`pilot/pkg/networking/core/cluster_builder.go`, `tlsMode`; ztunnel `src/state.rs`).
+ * Who encrypts in which pair, as Istio has it with PERMISSIVE servers
+ * (`pilot/pkg/networking/core/cluster_builder.go`, `tlsMode`; ztunnel `src/state.rs`).
  */
-export function recordedOf({ client, server, distance, calledBy }: Cell, era: Era): Recorded {
+export function recordedOf({ client, server, distance, calledBy }: Cell, kind: GridKind): Recorded {
   if (client === 'none' && server === 'none') return plain('Nobody is in a mesh.');
   if (client === 'none') return plain('The client has no identity, and PERMISSIVE lets it in.');
   if (server === 'none') return plain('The server has no proxy that could decrypt.');
-  if (client === 'sidecar' && server === 'sidecar') {
-    return calledBy === 'service'
-      ? mtls('Envoy knows which endpoints of a service have sidecars (auto mTLS).')
-      : plain('Sidecars know services, not pods: what is called by a pod IP is passed through.');
+  if (client === 'sidecar') return ofSidecar(server, calledBy, kind);
+  if (server === 'sidecar') {
+    return kind.sidecarsSpeakHbone
+      ? mtls('The pod announces HBONE: ztunnel makes the tunnel, Envoy ends it on 15008.')
+      : plain('The pod announces no HBONE: ztunnel passes through, Envoy lets plain text in.');
   }
-  if (client === 'sidecar') {
+  return kind.era === 'geneve' && distance === 'same'
+    ? plain('One ztunnel holds both ends, and makes no tunnel between them.')
+    : mtls('Both pods are HBONE workloads to their ztunnels.');
+}
+
+function ofSidecar(
+  server: Cell['server'],
+  calledBy: Cell['calledBy'],
+  { sidecarsSpeakHbone }: GridKind,
+): Recorded {
+  if (server === 'ambient' && !sidecarsSpeakHbone) {
     return plain(
       'Envoy tells by tlsMode, which ambient pods have not; ztunnel lets plain text in.',
     );
   }
-  if (server === 'sidecar') {
-    return plain(
-      'ztunnel knows no HBONE of that pod and passes through; Envoy lets plain text in.',
-    );
+  if (calledBy === 'pod') {
+    return plain('Sidecars know services, not pods: what is called by a pod IP is passed through.');
   }
-  return era === 'geneve' && distance === 'same'
-    ? plain('One ztunnel holds both ends, and makes no tunnel between them.')
-    : mtls('Both pods are HBONE workloads to their ztunnels.');
+  return server === 'ambient'
+    ? mtls('Envoy knows the endpoints as ambient ones, and makes the HBONE tunnel itself.')
+    : mtls('Envoy knows which endpoints of a service have sidecars (auto mTLS).');
 }
 
 function plain(why: string): Recorded {

@@ -1,11 +1,10 @@
-import type { Era } from '../../dataplane/redirect/era.ts';
 import type { TunnelKind } from '../../dataplane/tunnels/tunnel.ts';
 import type { RunFacts } from '../facts/facts.ts';
 import type { RequestResult } from '../facts/request.ts';
 import { lackOfPath } from '../judge/evidence.ts';
 import type { Outcome, RunVerdict, ScenarioVerdict } from '../judge/verdict.ts';
 import { type Cell, nameOf } from './cells.ts';
-import { recordedOf } from './expectations.ts';
+import { type GridKind, recordedOf } from './expectations.ts';
 import { type CellFacts, readCell } from './read-cell.ts';
 
 /** Version of the JSON of `grid --json`; a change that breaks readers changes the number. */
@@ -33,10 +32,9 @@ export interface CellResult extends Cell {
   readonly ladder?: string;
 }
 
-export interface GridResult {
+export interface GridResult extends GridKind {
   readonly schema: typeof GRID_SCHEMA;
   readonly lab: string;
-  readonly era: Era;
   readonly tunnels?: TunnelKind;
   readonly outcome: Outcome;
   readonly cells: readonly CellResult[];
@@ -52,18 +50,34 @@ export function ladderFile({ number, client, server, distance, calledBy }: Cell)
 }
 
 /** The whole grid, from the verdict of its scenarios and the facts of their packets. */
-export function gridOf(cells: readonly Cell[], verdict: RunVerdict, facts: RunFacts): GridResult {
+export function gridOf(
+  cells: readonly Cell[],
+  kind: GridKind,
+  verdict: RunVerdict,
+  facts: RunFacts,
+): GridResult {
   const { lab, tunnels, outcome } = verdict;
   const results = cells.map((cell) => {
     const name = nameOf(cell);
     const scenario = verdict.scenarios.find((each) => each.name === name);
-    return resultOf(cell, scenario, facts);
+    return resultOf(cell, kind, scenario, facts);
   });
-  const { era } = facts;
-  return { schema: GRID_SCHEMA, lab, era, ...(tunnels && { tunnels }), outcome, cells: results };
+  return {
+    schema: GRID_SCHEMA,
+    lab,
+    ...kind,
+    ...(tunnels && { tunnels }),
+    outcome,
+    cells: results,
+  };
 }
 
-function resultOf(cell: Cell, scenario: ScenarioVerdict | undefined, facts: RunFacts): CellResult {
+function resultOf(
+  cell: Cell,
+  kind: GridKind,
+  scenario: ScenarioVerdict | undefined,
+  facts: RunFacts,
+): CellResult {
   const path = facts.paths[scenario?.paths[0] ?? -1];
   const lack = path === undefined ? undefined : lackOfPath(facts, path);
   const outcome = scenario?.outcome ?? 'could not run';
@@ -74,7 +88,7 @@ function resultOf(cell: Cell, scenario: ScenarioVerdict | undefined, facts: RunF
     ...cell,
     name: nameOf(cell),
     outcome,
-    recorded: recordedOf(cell, facts.era).why,
+    recorded: recordedOf(cell, kind).why,
     ...(path && { answer: answerOf(path.request), reachable: path.request.outcome === 'ok' }),
     ...(needs !== undefined && { needs }),
     ...(differs.length > 0 && { differs }),

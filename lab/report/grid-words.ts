@@ -1,6 +1,6 @@
 import type { Cell } from '../grid/cells.ts';
 import type { CellResult, GridResult } from '../grid/grid-result.ts';
-import type { CellFacts, LinkFacts, TunnelFacts } from '../grid/read-cell.ts';
+import type { CellFacts, Extent, LinkFacts, TunnelFacts } from '../grid/read-cell.ts';
 import type { Outcome } from '../judge/verdict.ts';
 import { counted } from './text.ts';
 import { WRAPPING_WORDS } from './wrapping.ts';
@@ -59,19 +59,19 @@ export function tunnelText(tunnel: TunnelFacts): string {
 }
 
 /** `36 cells of era inpod-redirect: 36 reachable · 6 encrypted · 30 plain · all as recorded`. */
-export function totalsOf({ cells, era }: GridResult): string {
+export function totalsOf({ cells, era, sidecarsSpeakHbone }: GridResult): string {
   const count = (outcome: Outcome): number =>
     cells.filter((cell) => cell.outcome === outcome).length;
   const reachable = cells.filter((cell) => cell.reachable === true).length;
   const extents = cells.flatMap(({ facts }) => facts?.encryption.extent ?? []);
-  const encrypted = extents.filter(
-    (extent) => extent === 'pod to pod' || extent === 'node to node',
-  );
-  const plain = extents.filter((extent) => extent === 'nowhere');
+  const within = (...some: readonly Extent[]): number =>
+    extents.filter((extent) => some.includes(extent)).length;
+  const inPart = within('in part', 'not known');
   const parts = [
-    `${counted(cells.length, 'cell')} in era ${era}: ${reachable} reachable`,
-    `${encrypted.length} encrypted`,
-    `${plain.length} plain`,
+    `${counted(cells.length, 'cell')} in era ${era}${sidecarsSpeakHbone ? '' : ', sidecars without HBONE'}: ${reachable} reachable`,
+    `${within('pod to pod', 'node to node')} encrypted`,
+    ...(inPart > 0 ? [`${inPart} in part`] : []),
+    `${within('nowhere')} plain`,
     count('refuted') > 0 ? `${count('refuted')} other than recorded` : 'none other than recorded',
     ...(count('could not run') > 0 ? [`${count('could not run')} could not run`] : []),
   ];

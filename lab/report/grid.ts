@@ -81,7 +81,7 @@ function whenText(own: readonly Cell[], all: readonly Cell[]): readonly string[]
   if (calledBy[0] !== undefined) return [`by ${byWords(calledBy[0])}`];
   const distance = DISTANCES.filter((each) => isAllOf(own, all, (cell) => cell.distance === each));
   if (distance[0] !== undefined) return [`on the ${distance[0]} node`];
-  return [`(${own.map(({ number }) => number).join(', ')})`];
+  return [own.map((cell) => `${cell.distance} node by ${byWords(cell.calledBy)}`).join(', ')];
 }
 
 function isAllOf(

@@ -32,10 +32,10 @@ t.test('grid tells who encrypts between sidecars and ambient pods', { skip }, as
   t.same(seen, [
     [19, 'mtls', 'pod to pod', '127.0.0.6'],
     [20, 'plain', 'nowhere', '127.0.0.6'],
-    [23, 'plain', 'nowhere', 'sidecar-client'],
+    [23, 'hbone', 'pod to pod', 'sidecar-client'],
     [24, 'plain', 'nowhere', 'sidecar-client'],
-    [31, 'plain', 'nowhere', '127.0.0.6'],
-    [32, 'plain', 'nowhere', '127.0.0.6'],
+    [31, 'hbone', 'pod to pod', '127.0.0.6'],
+    [32, 'hbone', 'pod to pod', '127.0.0.6'],
     [35, 'hbone', 'pod to pod', 'ambient-client'],
     [36, 'hbone', 'pod to pod', 'ambient-client'],
   ]);

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { BUILDABLE_ERAS } from '../../dataplane/redirect/era.ts';
+import { ERAS } from '../../dataplane/redirect/era.ts';
 import type { GridResult } from '../../lab/grid/grid-result.ts';
 import { findEnvoy, HOW_TO_GET_ENVOY } from '../../lab/hosts/envoy.ts';
 import { command } from '../e2e/support/command.ts';
@@ -9,7 +9,7 @@ const skip = findEnvoy() === undefined ? `no Envoy here; wanted: ${HOW_TO_GET_EN
 
 t.setTimeout(1_200_000);
 
-for (const era of BUILDABLE_ERAS) {
+for (const era of ERAS) {
   t.test(`grid stitches every cell of era ${era}, each as recorded`, { skip }, async (t) => {
     await using scratch = await scratchDirectory();
     const named = ['--era', era, '--lab', `tlg${process.pid}`, '--results', scratch.path];

@@ -212,7 +212,14 @@ function gridOfTwo(facts: RunFacts): GridResult {
     return { ...cell, ...told, facts: readCell(facts, path) };
   });
   const { lab, era } = facts;
-  return { schema: GRID_SCHEMA, lab, era, outcome: 'holds', cells: results };
+  return {
+    schema: GRID_SCHEMA,
+    lab,
+    era,
+    sidecarsSpeakHbone: true,
+    outcome: 'holds',
+    cells: results,
+  };
 }
 
 /** The same world, and 50 pods more on each node. */

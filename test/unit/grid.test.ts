@@ -5,9 +5,9 @@ import { ERAS } from '../../dataplane/redirect/era.ts';
 import { analyseRun } from '../../lab/facts/analyse-run.ts';
 import type { RunFacts } from '../../lab/facts/facts.ts';
 import { cellsOf, needsEnvoy, podsOf } from '../../lab/grid/cells.ts';
-import { recordedOf, scenarioOf } from '../../lab/grid/expectations.ts';
+import { type GridKind, recordedOf, scenarioOf } from '../../lab/grid/expectations.ts';
 import { type CellResult, type GridResult, gridOf } from '../../lab/grid/grid-result.ts';
-import { planGrid } from '../../lab/grid/plan-grid.ts';
+import { kindOf, planGrid } from '../../lab/grid/plan-grid.ts';
 import { type CellFacts, readCell } from '../../lab/grid/read-cell.ts';
 import { couldNotJudge, judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { VERDICT_SCHEMA, worstOutcome } from '../../lab/judge/verdict.ts';
@@ -18,6 +18,8 @@ import { loadTopology } from '../../topologies/load.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const RUN = join(ROOT, 'test', 'fixtures', 'runs', 'two-nodes');
+
+const KIND: GridKind = { era: 'inpod-redirect', sidecarsSpeakHbone: false };
 
 async function recorded(): Promise<RunFacts> {
   const read = async (name: string) => JSON.parse(await readFile(join(RUN, name), 'utf8'));
@@ -53,17 +55,26 @@ t.test('planGrid() builds the pods that its cells are about, and no more', async
     t.equal(plan.scenarios.length, 16);
   }
   const whole = planGrid(topology, cellsOf(), { lab: 'g' });
+  const bare = planGrid(topology, cellsOf(), { lab: 'g', withoutHbone: true });
+  t.same(
+    [whole, bare].map((plan) => kindOf(plan).sidecarsSpeakHbone),
+    [true, false],
+  );
   t.equal(whole.pods.filter(({ sidecar }) => sidecar !== undefined).length, 3, 'control: sidecars');
 });
 
 t.test('recordedOf() has both meshes encrypt among themselves and nobody else', async (t) => {
-  for (const era of ERAS) {
-    const encrypted = cellsOf()
-      .filter((cell) => recordedOf(cell, era).security === 'mtls')
+  const encryptedIn = (kind: GridKind) =>
+    cellsOf()
+      .filter((cell) => recordedOf(cell, kind).security === 'mtls')
       .map(({ number }) => number);
-    t.same(encrypted, era === 'geneve' ? [17, 19, 35, 36] : [17, 19, 33, 34, 35, 36], era);
+  for (const era of ERAS) {
+    const ambient = era === 'geneve' ? [35, 36] : [33, 34, 35, 36];
+    const withIt = [17, 19, 21, 23, 29, 30, 31, 32, ...ambient];
+    t.same(encryptedIn({ era, sidecarsSpeakHbone: true }), withIt, era);
+    t.same(encryptedIn({ era, sidecarsSpeakHbone: false }), [17, 19, ...ambient], era);
   }
-  const { expect, request } = scenarioOf(cellsOf().at(-2)!, 'inpod-redirect');
+  const { expect, request } = scenarioOf(cellsOf().at(-2)!, KIND);
   t.match(request, { from: 'ambient-client', to: 'http://ambient-far.ambient/get' });
   t.same(expect.encryptedBetween, ['node1', 'node2']);
 });
@@ -108,7 +119,7 @@ t.test('gridOf() withholds the values of a path that was not joined, and says wh
   const facts = await recorded();
   const [first, second] = cellsOf({ from: ['ambient'], to: ['ambient'], node: ['other'] });
   const cells = [first!, second!, cellsOf()[17]!];
-  const scenarios = cells.map((cell) => scenarioOf(cell, facts.era));
+  const scenarios = cells.map((cell) => scenarioOf(cell, KIND));
   const path = pathNamed(facts, 'sleep');
   const named = (at: number, missing: readonly string[]) => ({
     ...path,
@@ -121,7 +132,7 @@ t.test('gridOf() withholds the values of a path that was not joined, and says wh
   );
   const outcome = worstOutcome(judged.map((each) => each.outcome));
   const verdict = { schema: VERDICT_SCHEMA, lab: 'g', outcome, scenarios: judged } as const;
-  const grid = gridOf(cells, verdict, told);
+  const grid = gridOf(cells, KIND, verdict, told);
   t.match(grid.cells[0], { answer: '200', reachable: true, outcome: 'refuted' });
   t.ok(grid.cells[0]?.facts, 'its packets tell all');
   t.match(grid.cells[0]?.differs?.join(), /source sleep/, 'of another client than was recorded');
@@ -167,8 +178,8 @@ function madeOf(states: readonly CellFacts['encryption']['links'][number]['state
 
 function gridWith(change: (cell: CellResult) => Partial<CellResult>): GridResult {
   const cells = cellsOf().map((cell) => {
-    const { security, why } = recordedOf(cell, 'inpod-redirect');
-    const { name } = scenarioOf(cell, 'inpod-redirect');
+    const { security, why } = recordedOf(cell, KIND);
+    const { name } = scenarioOf(cell, KIND);
     const state = security === 'mtls' ? ('encrypted' as const) : ('readable' as const);
     const facts = madeOf([state, state, state]);
     const whole: CellResult = {
@@ -177,7 +188,7 @@ function gridWith(change: (cell: CellResult) => Partial<CellResult>): GridResult
     return { ...whole, ...change(whole) };
   });
   const outcome = worstOutcome(cells.map((cell) => cell.outcome));
-  return { schema: 'ambient-lab/grid/1', lab: 'grid', era: 'inpod-redirect', outcome, cells };
+  return { schema: 'ambient-lab/grid/1', lab: 'grid', ...KIND, outcome, cells };
 }
 
 t.test('renderGrid() draws together what is alike, and tells what is not', async (t) => {
@@ -198,7 +209,7 @@ t.test('renderGrid() draws together what is alike, and tells what is not', async
   const text = renderGrid(odd, { color: false, width: 120 });
   t.match(text, /✘ +1 +no mesh +same +service +timeout/);
   t.match(text, /other than recorded: status none \(timeout\), wanted 200/);
-  t.match(text, /\(1\): ✘ timeout/, 'told of its cell alone');
+  t.match(text, /same node by service: ✘ timeout/, 'told of its cell alone');
   t.match(text, /◐ HBONE, node to node/);
   t.match(text, /○●○ +HBONE, node to node/);
   t.match(text, /35 reachable .* 1 other than recorded/);
