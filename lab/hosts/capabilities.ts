@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { envoyCapability } from './envoy.ts';
 import { geneveTunnels } from './geneve-tunnels.ts';
+import { nodeCapability } from './program-node.ts';
 import { runProgram } from './run.ts';
 
 /** One thing a machine has or has not, and why anyone would care. */
@@ -178,7 +179,8 @@ function nft(name: string, neededFor: string, commands: readonly string[]): Prob
 /** Tries everything a lab may need, each in a namespace that ends with the trial. Needs root. */
 export async function probeMachine(): Promise<readonly Capability[]> {
   const tried = await Promise.all(PROBES.map(tryProbe));
-  return [...(await readFacts()), ...tried, await geneveTunnels(), await envoyCapability()];
+  const programs = await Promise.all([nodeCapability(), envoyCapability()]);
+  return [...(await readFacts()), ...tried, await geneveTunnels(), ...programs];
 }
 
 /**

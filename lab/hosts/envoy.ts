@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { delimiter, join } from 'node:path';
+import { builtFile } from './built-file.ts';
 import type { Capability } from './capabilities.ts';
 import { runProgram } from './run.ts';
 
@@ -21,17 +21,8 @@ export function findEnvoy(env: NodeJS.ProcessEnv = process.env): string | undefi
     .split(delimiter)
     .filter(Boolean)
     .map((folder) => join(folder, 'envoy'));
-  const found = [...onPath, fetchedEnvoy()].find((path) => existsSync(path));
+  const found = [...onPath, builtFile('envoy', 'envoy')].find((path) => existsSync(path));
   return found === undefined ? undefined : realpathSync(found);
-}
-
-/** Where set-up puts it: beside what else is built, whether this is a bundle or a source. */
-function fetchedEnvoy(): string {
-  const start = dirname(fileURLToPath(import.meta.url));
-  for (let at = start; ; at = dirname(at)) {
-    const path = join(at, 'build', 'envoy', 'envoy');
-    if (existsSync(path) || at === dirname(at)) return path;
-  }
 }
 
 /** Whether sidecars can be built here, with the version that Envoy gives itself. */
