@@ -1,20 +1,28 @@
 /**
- * `npm run bench:path`: the data path against a pair of haproxy and a bare link, interleaved in one
- * run, in namespaces of its own. Exit code 0 when every bar holds, 1 when one does not, 3 when this
- * machine cannot run it.
+ * `npm run bench:path`: the data path against pairs of haproxy, Envoy sidecars and a bare link,
+ * interleaved in one run, in namespaces of its own. Exit code 0 when every bar holds, 1 when one does
+ * not, 3 when this machine cannot run it.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { runBench } from '../lab/bench/path/run.ts';
-import { judge, type BarResult } from '../lab/bench/path/verdict.ts';
+import type { Yardstick } from '../lab/bench/path/bars.ts';
+import { judge, type FigureResult } from '../lab/bench/path/verdict.ts';
+import { findEnvoy } from '../lab/hosts/envoy.ts';
+import { programNode } from '../lab/hosts/program-node.ts';
 
 const BUNDLED = fileURLToPath(new URL('../build/programs/ztunnel.mjs', import.meta.url));
 
+const NOTES = `haproxy: called without any rules. With rules: behind istio-init's REDIRECT, as Envoy is; ours is behind
+ambient's own. Envoy's port is read as HTTP; Istio's own filters are missing, so a sidecar costs more.
+`;
+
 const program = new Command('bench:path')
-  .description('Measure the data path against a haproxy pair and a direct link')
+  .description('Measure the data path against pairs of haproxy, Envoy sidecars and a direct link')
   .option('--rounds <n>', 'rounds; each measures every load on every variant', '5')
   .option('--seconds <n>', 'length of each measured window', '3')
   .option('--program <file>', 'bundled ztunnel program', BUNDLED)
@@ -29,36 +37,55 @@ if (!existsSync(options.program)) cannotRun(`no file ${options.program}, run npm
 
 const result = await runBench({
   program: options.program,
+  envoy: findEnvoy(),
   rounds: Number(options.rounds),
   seconds: Number(options.seconds),
   onProgress: (text) => process.stderr.write(`${text}\n`),
 });
-const bars = judge(result);
-if (options.json) process.stdout.write(`${JSON.stringify({ bars, ...result }, undefined, 1)}\n`);
-else process.stdout.write(render(bars));
-process.exitCode = bars.every((bar) => bar.holds) ? 0 : 1;
+const figures = judge(result);
+if (options.json) process.stdout.write(`${JSON.stringify({ figures, ...result }, undefined, 1)}\n`);
+else process.stdout.write(render(figures));
+process.exitCode = figures.every((figure) => figure.holds) ? 0 : 1;
 
-function render(bars: readonly BarResult[]): string {
+function render(figures: readonly FigureResult[]): string {
   const table = new Table({
-    head: ['', 'unit', 'direct', 'haproxy', 'ours', 'ours/haproxy', '95 %', 'bar', ''],
+    head: [
+      ...['', 'unit', 'direct', 'haproxy', 'haproxy\nwith rules', 'Envoy\nhttp', 'ours'],
+      ...['ours /\nhaproxy', 'ours / ha-\nproxy, rules', 'ours /\nEnvoy', ''],
+    ],
     style: { head: [], border: [] },
   });
-  for (const bar of bars) {
-    const { ratio } = bar;
+  for (const figure of figures) {
+    const { medians } = figure;
     table.push([
-      bar.name,
-      bar.unit,
-      number(bar.direct),
-      number(bar.haproxy),
-      number(bar.ours),
-      ratio ? ratio.median.toFixed(2) : '',
-      ratio ? `${ratio.low.toFixed(2)}–${ratio.high.toFixed(2)}` : '',
-      bar.bar,
-      bar.bar === '' ? '' : bar.holds ? 'holds' : 'FAILS',
+      figure.name,
+      figure.unit,
+      ...(['direct', 'haproxy', 'haproxyRules', 'envoy', 'ours'] as const).map((name) =>
+        number(medians[name]),
+      ),
+      ...(['haproxy', 'haproxyRules', 'envoy'] as const).map((name) => ratioCell(figure, name)),
+      verdictOf(figure),
     ]);
   }
-  const rounds = `${options.rounds} rounds of ${options.seconds} s`;
-  return `${table.toString()}\n${rounds}, Node ${process.version}, ${cpus().length} CPUs, ${cpus()[0]?.model}\n`;
+  const rounds = `${options.rounds} rounds of ${options.seconds} s, medians; under each ratio its 95 % interval, then its bar`;
+  return `${table.toString()}\n${rounds}.\n${NOTES}Node ${nodeVersion()}, ${cpus().length} CPUs, ${cpus()[0]?.model}\n`;
+}
+
+function ratioCell({ ratios }: FigureResult, name: Yardstick): string {
+  const ratio = ratios[name];
+  if (ratio === undefined) return '';
+  const interval = `${ratio.low.toFixed(2)}–${ratio.high.toFixed(2)}`;
+  return [ratio.median.toFixed(2), interval, ratio.bar].filter(Boolean).join('\n');
+}
+
+function verdictOf({ bar, ratios, failures, holds }: FigureResult): string {
+  const hasBar = bar !== undefined || Object.values(ratios).some((ratio) => ratio.bar !== '');
+  if (failures > 0) return `FAILS: ${failures} failed`;
+  return [bar, hasBar ? (holds ? 'holds' : 'FAILS') : ''].filter(Boolean).join('\n');
+}
+
+function nodeVersion(): string {
+  return execFileSync(programNode(), ['--version'], { encoding: 'utf8' }).trim().slice(1);
 }
 
 function number(value: number | undefined): string {

@@ -4,7 +4,7 @@ export interface LoadOrder {
   readonly port: number;
   readonly connections: number;
   readonly seconds: number;
-  /** Only for `latency`: requests per second over all connections. */
+  /** For `latency`: requests per second over all connections; for `throughput`: bytes a second. */
   readonly rate?: number;
 }
 

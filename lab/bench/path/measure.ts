@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { totalCpuSeconds } from '../process-cost.ts';
 import type { LoadOrder, LoadResult } from './load-order.ts';
-import { loadCommand, type Variant } from './variants.ts';
+import { firstOutput, loadCommand, type Variant } from './variants.ts';
 import type { BenchWorld } from './world.ts';
 
 /** One load on one variant, and what the proxies paid for it. */
@@ -9,16 +9,42 @@ export interface Measured extends LoadResult {
   readonly cpuSeconds: number;
 }
 
+/** A load, and what else runs beside it all the time. */
+export type LoadToMeasure = Omit<LoadOrder, 'host' | 'port'> & { readonly beside?: BesideLoad };
+
+type BesideLoad = Pick<LoadOrder, 'kind' | 'connections' | 'rate'>;
+
+/** The load beside is up before the measured one is, and outlives it; processes start slowly. */
+const BESIDE_SECONDS = 120;
+
 /** Runs a load in the client's netns; CPU time counts over the measured window alone. */
 export async function measure(
   world: BenchWorld,
   variant: Variant,
-  load: Omit<LoadOrder, 'host' | 'port'>,
+  { beside, ...load }: LoadToMeasure,
 ): Promise<Measured> {
+  if (beside === undefined) return measureAlone(world, variant, load);
+  const order = { ...beside, seconds: BESIDE_SECONDS };
+  const child = world.start(variant.client, commandOf(variant, order));
+  try {
+    await firstOutput(child, 'start');
+    return await measureAlone(world, variant, load);
+  } finally {
+    await world.stop(child);
+  }
+}
+
+type Load = Omit<LoadOrder, 'host' | 'port'>;
+
+function commandOf(variant: Variant, load: Load): readonly string[] {
+  const port = load.kind === 'throughput' ? variant.sinkPort : variant.httpPort;
+  return loadCommand({ ...load, host: variant.host, port });
+}
+
+async function measureAlone(world: BenchWorld, variant: Variant, load: Load): Promise<Measured> {
   const isForWrk = load.kind === 'closed' || load.kind === 'connections';
   if (isForWrk && hasWrk()) return measureByWrk(world, variant, load);
-  const port = load.kind === 'throughput' ? variant.sinkPort : variant.httpPort;
-  const child = world.start(variant.client, loadCommand({ ...load, host: variant.host, port }));
+  const child = world.start(variant.client, commandOf(variant, load));
   let before = 0;
   let after: number | undefined;
   const text = await collect(child, (line) => {
@@ -31,11 +57,7 @@ export async function measure(
   return { ...result, cpuSeconds: (after ?? before) - before };
 }
 
-async function measureByWrk(
-  world: BenchWorld,
-  variant: Variant,
-  load: Omit<LoadOrder, 'host' | 'port'>,
-): Promise<Measured> {
+async function measureByWrk(world: BenchWorld, variant: Variant, load: Load): Promise<Measured> {
   const url = `http://${variant.host}:${variant.httpPort}/`;
   const argv = ['wrk', '-t1', `-c${load.connections}`, `-d${load.seconds}s`];
   // wrk connects again for each request when the answer says so.

@@ -1,31 +1,45 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { measure, type Measured } from './measure.ts';
+import { measure, type LoadToMeasure, type Measured } from './measure.ts';
 import { residentBytes } from '../process-cost.ts';
-import { directVariant, haproxyVariant, ourVariant, startApp, type Variant } from './variants.ts';
-import { BenchWorld } from './world.ts';
-import type { LoadOrder } from './load-order.ts';
+import { envoyVariant } from './variants-envoy.ts';
+import { haproxyRulesVariant, haproxyVariant } from './variants-haproxy.ts';
+import { directVariant, ourVariant, startApp, type Variant, type VariantName } from './variants.ts';
+import { type BenchPod, BenchWorld } from './world.ts';
 
 export interface BenchOptions {
   /** The bundled ztunnel program. */
   readonly program: string;
+  /** Envoy's program; its variant is left out when absent. */
+  readonly envoy: string | undefined;
   readonly rounds: number;
   /** Length of each measured window. */
   readonly seconds: number;
   readonly onProgress: (text: string) => void;
 }
 
-export type LoadName = 'latency' | 'saturation' | 'connections' | 'stream1' | 'stream4';
+export type LoadName =
+  'latency' | 'saturation' | 'connections' | 'stream1' | 'stream4' | 'besideStream';
 
-export const LOADS: Readonly<Record<LoadName, Omit<LoadOrder, 'host' | 'port' | 'seconds'>>> = {
+const GIGABIT_IN_BYTES = 1e9 / 8;
+
+const LOADS: Readonly<Record<LoadName, Omit<LoadToMeasure, 'seconds'>>> = {
   latency: { kind: 'latency', connections: 16, rate: 1_000 },
   saturation: { kind: 'closed', connections: 64 },
   connections: { kind: 'connections', connections: 32 },
   stream1: { kind: 'throughput', connections: 1 },
   stream4: { kind: 'throughput', connections: 4 },
+  besideStream: {
+    kind: 'latency',
+    connections: 16,
+    rate: 1_000,
+    beside: { kind: 'throughput', connections: 1, rate: GIGABIT_IN_BYTES },
+  },
 };
 
 /** Measurements by load and variant, one a round, round by round. */
-export type Samples = Readonly<Record<LoadName, Readonly<Record<Variant['name'], Measured[]>>>>;
+export type Samples = Readonly<
+  Record<LoadName, Readonly<Partial<Record<VariantName, readonly Measured[]>>>>
+>;
 
 export interface MemoryCost {
   /** Peak resident bytes of each ztunnel after all loads, client's side first. */
@@ -47,26 +61,49 @@ const IDLE_CONNECTIONS = 1_000;
  */
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
   await using world = new BenchWorld();
-  const plain = { client: world.addPod('plain-client'), server: world.addPod('plain-server') };
-  const mesh = { client: world.addPod('client'), server: world.addPod('server') };
-  await world.enrol(mesh.client);
-  await world.enrol(mesh.server);
-  await startApp(world, plain.server);
-  await startApp(world, mesh.server);
-  const variants = [
-    directVariant(plain.client, plain.server),
-    await haproxyVariant(world, plain.client, plain.server),
-    await ourVariant(world, options.program, mesh.client, mesh.server),
-  ];
+  const variants = await startVariants(world, options);
   for (const variant of variants) await untilServed(world, variant);
   const samples = await sample(world, variants, options);
-  const ours = variants[2]!;
+  const ours = variants.find(({ name }) => name === 'ours')!;
   const peakBytes = ours.pids.map((pid) => residentBytes(pid).peak);
   await ours.stop();
-  const fresh = await ourVariant(world, options.program, mesh.client, mesh.server);
+  const pair = await startPair(world, 'idle', 'enrol');
+  const fresh = await ourVariant(world, options.program, ...pair);
   await untilServed(world, fresh);
   options.onProgress(`holding ${IDLE_CONNECTIONS} idle connections`);
   return { samples, memory: { peakBytes, idleBytes: await idleCost(world, fresh) } };
+}
+
+/** Each where its kind of proxy lives: without rules, in injected pods, in enrolled ones. */
+async function startVariants(world: BenchWorld, options: BenchOptions): Promise<Variant[]> {
+  const { program, envoy } = options;
+  const plain = await startPair(world, 'plain');
+  const variants = [
+    directVariant(...plain),
+    await haproxyVariant(world, ...plain),
+    await haproxyRulesVariant(world, ...(await startPair(world, 'haproxy', 'inject'))),
+  ];
+  if (envoy !== undefined) {
+    const injected = await startPair(world, 'envoy', 'inject');
+    variants.push(await envoyVariant(world, envoy, ...injected));
+  }
+  return [
+    ...variants,
+    await ourVariant(world, program, ...(await startPair(world, 'mesh', 'enrol'))),
+  ];
+}
+
+/** Two pods with the same redirect, client's first, the app in the other. */
+async function startPair(
+  world: BenchWorld,
+  name: string,
+  redirect?: 'inject' | 'enrol',
+): Promise<[BenchPod, BenchPod]> {
+  const client = world.addPod(`${name}-client`);
+  const server = world.addPod(`${name}-server`);
+  if (redirect) await Promise.all([world[redirect](client), world[redirect](server)]);
+  await startApp(world, server);
+  return [client, server];
 }
 
 async function sample(
@@ -74,7 +111,9 @@ async function sample(
   variants: readonly Variant[],
   options: BenchOptions,
 ): Promise<Samples> {
-  const samples = emptySamples();
+  const samples = Object.fromEntries(
+    Object.keys(LOADS).map((load) => [load, Object.fromEntries(variants.map((v) => [v.name, []]))]),
+  ) as unknown as Record<LoadName, Record<VariantName, Measured[]>>;
   // Round 0 warms everything up (a JIT needs thousands of connections) and is thrown away.
   for (let round = 0; round <= options.rounds; round++) {
     for (const name of Object.keys(LOADS) as LoadName[]) {
@@ -89,17 +128,6 @@ async function sample(
     }
   }
   return samples;
-}
-
-function emptySamples(): Samples {
-  const byVariant = () => ({ direct: [], haproxy: [], ours: [] });
-  return {
-    latency: byVariant(),
-    saturation: byVariant(),
-    connections: byVariant(),
-    stream1: byVariant(),
-    stream4: byVariant(),
-  };
 }
 
 /** A variant serves once a few requests in a row came back; ztunnel needs a moment to be ready. */

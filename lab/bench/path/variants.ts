@@ -1,12 +1,16 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createFileCa, loadFileCa } from '../../../dataplane/identity/file-ca.ts';
+import { createFileCa } from '../../../dataplane/identity/file-ca.ts';
+import { programNode } from '../../hosts/program-node.ts';
 import type { BenchPod, BenchWorld } from './world.ts';
+
+/** `haproxyRules` is haproxy behind the rules that Envoy has: see `variants-haproxy.ts`. */
+export type VariantName = 'direct' | 'haproxy' | 'haproxyRules' | 'envoy' | 'ours';
 
 /** One way from a client to the app, its processes kept alive for the whole run. */
 export interface Variant {
-  readonly name: 'direct' | 'haproxy' | 'ours';
+  readonly name: VariantName;
   readonly client: BenchPod;
   readonly host: string;
   readonly httpPort: number;
@@ -16,13 +20,12 @@ export interface Variant {
   stop(): Promise<void>;
 }
 
-const HTTP_PORT = 8080;
-const SINK_PORT = 8090;
-const HAPROXY_HTTP = 15301;
-const HAPROXY_SINK = 15302;
+/** The app's ports. */
+export const HTTP_PORT = 8080;
+export const SINK_PORT = 8090;
 
 /** How our own programs are run from source; the measured ztunnel is the bundled one. */
-const FROM_SOURCE: readonly string[] = [process.execPath, '--import=tsx'];
+const FROM_SOURCE: readonly string[] = [programNode(), '--import=tsx'];
 const here = (name: string): string => new URL(name, import.meta.url).pathname;
 
 export async function startApp(world: BenchWorld, pod: BenchPod): Promise<ChildProcess> {
@@ -47,69 +50,6 @@ export function directVariant(client: BenchPod, server: BenchPod): Variant {
     pids: [],
     stop: async () => undefined,
   };
-}
-
-/** A pair of haproxy in TCP mode, mutual TLS 1.3 between them, one thread each, logs as ours. */
-export async function haproxyVariant(
-  world: BenchWorld,
-  client: BenchPod,
-  server: BenchPod,
-): Promise<Variant> {
-  const ca = createFileCa({ dir: join(world.directory, 'haproxy-ca') });
-  const issuer = loadFileCa(ca);
-  const certificate = async (name: string): Promise<string> => {
-    const identity = { trustDomain: 'cluster.local', namespace: 'default', serviceAccount: name };
-    const made = await issuer.fetchCertificate(identity);
-    const path = join(world.directory, `${name}.pem`);
-    writeFileSync(path, `${made.credentials.certificateChain}\n${made.credentials.key}\n`);
-    return path;
-  };
-  const head = `global
-  nbthread 1
-  maxconn 9000
-  ssl-server-verify required
-  log stdout format raw local0
-defaults
-  mode tcp
-  log global
-  option tcplog
-  timeout connect 5s
-  timeout client 300s
-  timeout server 300s
-`;
-  const out = (name: string, port: number, to: number, pem: string): string => `listen ${name}
-  bind 127.0.0.1:${port}
-  server s ${server.ip}:${to} ssl crt ${pem} ca-file ${ca.certFile} ssl-min-ver TLSv1.3
-`;
-  const into = (name: string, port: number, to: number, pem: string): string => `listen ${name}
-  bind ${server.ip}:${port} ssl crt ${pem} ca-file ${ca.certFile} verify required ssl-min-ver TLSv1.3
-  server s 127.0.0.1:${to}
-`;
-  const mine = await certificate('client');
-  const theirs = await certificate('server');
-  const start = (pod: BenchPod, name: string, config: string): ChildProcess => {
-    const file = join(world.directory, `${name}.cfg`);
-    writeFileSync(file, config);
-    return world.startLogged(pod, name, ['haproxy', '-db', '-f', file]);
-  };
-  const children = [
-    start(
-      client,
-      'haproxy-client',
-      head +
-        out('http', HAPROXY_HTTP, HAPROXY_HTTP, mine) +
-        out('sink', HAPROXY_SINK, HAPROXY_SINK, mine),
-    ),
-    start(
-      server,
-      'haproxy-server',
-      head +
-        into('http', HAPROXY_HTTP, HTTP_PORT, theirs) +
-        into('sink', HAPROXY_SINK, SINK_PORT, theirs),
-    ),
-  ];
-  const ports = { httpPort: HAPROXY_HTTP, sinkPort: HAPROXY_SINK };
-  return { name: 'haproxy', client, host: '127.0.0.1', ...ports, ...running(world, children) };
 }
 
 /** Our ztunnel, the bundled program in dedicated mode, in two enrolled pods. */
@@ -142,24 +82,27 @@ export async function ourVariant(
   }));
   writeFileSync(stateFile, JSON.stringify({ workloads }));
   const children = [client, server].map((pod) =>
-    world.startLogged(pod, `ztunnel-${pod.name}`, [process.execPath, program], {
-      PROXY_MODE: 'dedicated',
-      PROXY_WORKLOAD_INFO: `default/${pod.name}/${pod.name}`,
-      LOCAL_XDS_PATH: stateFile,
-      XDS_ADDRESS: '',
-      FAKE_CA: 'true',
-      CA_CERT_FILE: ca.certFile,
-      CA_KEY_FILE: ca.keyFile,
-      PACKET_MARK: '1337',
-      NODE_NAME: pod.name,
-      ISTIO_META_DNS_CAPTURE: 'false',
+    world.startLogged(pod, `ztunnel-${pod.name}`, [programNode(), program], {
+      env: {
+        PROXY_MODE: 'dedicated',
+        PROXY_WORKLOAD_INFO: `default/${pod.name}/${pod.name}`,
+        LOCAL_XDS_PATH: stateFile,
+        XDS_ADDRESS: '',
+        FAKE_CA: 'true',
+        CA_CERT_FILE: ca.certFile,
+        CA_KEY_FILE: ca.keyFile,
+        PACKET_MARK: '1337',
+        NODE_NAME: pod.name,
+        ISTIO_META_DNS_CAPTURE: 'false',
+      },
     }),
   );
   const ports = { httpPort: HTTP_PORT, sinkPort: SINK_PORT };
   return { name: 'ours', client, host: server.ip, ...ports, ...running(world, children) };
 }
 
-function running(
+/** Processes of a variant and how they end. */
+export function running(
   world: BenchWorld,
   children: readonly ChildProcess[],
 ): Pick<Variant, 'pids' | 'stop'> {

@@ -1,11 +1,19 @@
 import { execFileSync, spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { applyRules } from '../../../dataplane/agent/apply-rules.ts';
 import { closeNetns, createNetns, withNetns } from '../../../dataplane/kernel/netns.ts';
 import { podRules } from '../../../dataplane/redirect/pod-rules.ts';
+import { sidecarRuleSet } from '../../../dataplane/redirect/sidecar-rule-set.ts';
+
+/** What of the pod's rules and files a program may need beside its arguments. */
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** User and group; root when absent. */
+  readonly uid?: number;
+}
 
 /** A pod of the benchmark: a netns behind the router. */
 export interface BenchPod {
@@ -35,6 +43,8 @@ export class BenchWorld implements AsyncDisposable {
   readonly #children = new Set<ChildProcess>();
 
   constructor() {
+    // Programs of other users read their configuration in it.
+    chmodSync(this.directory, 0o755);
     runScript(this.#router, `ip link set lo up; echo 1 > /proc/sys/net/ipv4/ip_forward`);
   }
 
@@ -67,6 +77,20 @@ export class BenchWorld implements AsyncDisposable {
     runScript(pod.netns, SYSCTLS);
   }
 
+  /** Gives a pod the redirect rules of an injected one, those of istio-init. */
+  async inject(pod: BenchPod): Promise<void> {
+    const rules = sidecarRuleSet({ era: 'inpod-redirect', isTproxy: false, dnsCapture: false });
+    await applyRules(rules, { netns: pod.netns, guardrails: false });
+    runScript(pod.netns, SYSCTLS);
+  }
+
+  /** A file of the run that every user may read; its path. */
+  write(name: string, text: string): string {
+    const path = join(this.directory, name);
+    writeFileSync(path, text);
+    return path;
+  }
+
   /** Starts a program in a pod's netns, its output piped; it dies with this process. */
   start(pod: BenchPod, argv: readonly string[]): ChildProcess {
     return this.#spawn(pod, argv, ['ignore', 'pipe', 'pipe'], {});
@@ -77,10 +101,13 @@ export class BenchWorld implements AsyncDisposable {
     pod: BenchPod,
     name: string,
     argv: readonly string[],
-    env: Readonly<Record<string, string>> = {},
+    options: StartOptions = {},
   ): ChildProcess {
-    const log = openSync(join(this.directory, `${name}.log`), 'a');
-    const child = this.#spawn(pod, argv, ['ignore', log, log], env);
+    const path = join(this.directory, `${name}.log`);
+    const log = openSync(path, 'a');
+    // Envoy opens its standard output once more, by name.
+    chmodSync(path, 0o666);
+    const child = this.#spawn(pod, argv, ['ignore', log, log], options);
     closeSync(log);
     return child;
   }
@@ -89,10 +116,11 @@ export class BenchWorld implements AsyncDisposable {
     pod: BenchPod,
     argv: readonly string[],
     stdio: StdioOptions,
-    env: Readonly<Record<string, string>>,
+    { env, uid = 0 }: StartOptions,
   ): ChildProcess {
+    const user = uid === 0 ? [] : [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
     const child = withNetns(pod.netns, () =>
-      spawn('setpriv', ['--pdeathsig', 'KILL', ...argv], {
+      spawn('setpriv', [...user, '--pdeathsig', 'KILL', ...argv], {
         stdio,
         env: { ...process.env, ...env },
       }),
