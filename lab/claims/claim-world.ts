@@ -11,6 +11,7 @@ import { readRules, type RulesReading } from '../run/read-rules.ts';
 import { createLab } from '../world/client.ts';
 import { finishInPlace, type InPlaceOptions } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
+import type { ClaimEra } from './claim.ts';
 import { EvidenceMissing } from './finding.ts';
 import { makeRequests } from './make-requests.ts';
 import { planSideWorld, type SideWorldOptions } from './side-worlds.ts';
@@ -18,13 +19,21 @@ import { planSideWorld, type SideWorldOptions } from './side-worlds.ts';
 /** What a check may look at: a running lab and the recording that all claims share. */
 export class ClaimWorld {
   readonly lab: Lab;
+  /** What claims are asked of: a generation of the redirect, or sidecars. */
+  readonly era: ClaimEra;
   readonly #facts: RunFacts | undefined;
   readonly #directory: string;
   readonly #happened = new Map<string, Promise<unknown>>();
   #dissection: Promise<Dissection> | undefined;
 
-  constructor(lab: Lab, directory: string, facts: RunFacts | undefined) {
+  constructor(
+    lab: Lab,
+    directory: string,
+    facts: RunFacts | undefined,
+    era: ClaimEra = lab.plan.era,
+  ) {
     this.lab = lab;
+    this.era = era;
     this.#directory = directory;
     this.#facts = facts;
   }
@@ -114,7 +123,7 @@ export class ClaimWorld {
     const { facts } = await observe(this.lab, { directory, snapLength: 0 }, () =>
       makeRequests(this.lab, requests),
     );
-    return new ClaimWorld(this.lab, directory, facts);
+    return new ClaimWorld(this.lab, directory, facts, this.era);
   }
 
   /** What several claims read of one and the same happening, which happens once. */

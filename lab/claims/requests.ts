@@ -33,6 +33,15 @@ export const CLAIM_REQUESTS = {
   gateOut: to('gate', 'http://pod:far:8080/get'),
   guestOut: to('vm-guest', 'http://pod:far:8080/get'),
   plainHbone: to('bystander', 'tcp://pod:far:15008'),
+  // Of the world with pods of every kind (`topologies/mixed.yaml`), which era sidecar has.
+  plainPair: to('plain', 'http://plain-far.legacy:8000/get'),
+  sidecarPair: to('sidecar', 'http://sidecar-far.sidecars:8000/get'),
+  sidecarByIp: to('sidecar', 'http://pod:sidecar-far:8080/get'),
+  ambientPair: to('captured', 'http://captured-far.ambient:8000/get'),
+  ambientToSidecar: to('captured', 'http://sidecar-far.sidecars:8000/get'),
+  ambientToOld: to('captured', 'http://old-far.sidecars:8000/get'),
+  sidecarToAmbient: to('sidecar', 'http://captured-far.ambient:8000/get'),
+  oldToAmbient: to('old', 'http://captured-far.ambient:8000/get'),
 } as const satisfies Readonly<Record<string, ScenarioRequest>>;
 
 export type ClaimRequestName = keyof typeof CLAIM_REQUESTS;

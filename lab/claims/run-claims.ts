@@ -30,6 +30,8 @@ export interface ClaimResult extends Finding {
 
 export interface RunClaimsOptions {
   readonly directory: string;
+  /** What the results are told of; the era of the lab unless given. */
+  readonly era?: ClaimEra;
   readonly signal?: AbortSignal;
   readonly onClaim?: (result: ClaimResult) => void;
 }
@@ -46,7 +48,8 @@ export async function runClaims(
 ): Promise<readonly ClaimResult[]> {
   const checkable = claims.filter(({ check }) => check !== undefined);
   const facts = await recordRequests(lab, checkable, options);
-  const world = new ClaimWorld(lab, options.directory, facts);
+  const { era = lab.plan.era } = options;
+  const world = new ClaimWorld(lab, options.directory, facts, era);
   const results = new Map<string, ClaimResult>();
   const asked = new Map<Claim['check'], Finding>();
   const looking = claims.filter(({ changesLab }) => changesLab !== true);
@@ -58,7 +61,7 @@ export async function runClaims(
     const finding = asked.get(claim.check) ?? (await ask(claim, world));
     if (claim.check !== undefined) asked.set(claim.check, finding);
     const durationMs = Math.round(performance.now() - startedMs);
-    const result = resultOf(claim, lab.plan.era, finding, durationMs);
+    const result = resultOf(claim, era, finding, durationMs);
     results.set(claim.id, result);
     options.onClaim?.(result);
   }

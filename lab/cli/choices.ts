@@ -5,13 +5,18 @@ import { CommandError } from './exit.ts';
 
 /** The era of a name. @throws CommandError LAB_BAD_ERA with the nearest one there is */
 export function eraNamed(word: string): Era {
-  const era = ERAS.find((each) => each === word);
+  return eraAmong(word, ERAS);
+}
+
+/** The same among other eras. @throws CommandError LAB_BAD_ERA */
+export function eraAmong<E extends string>(word: string, eras: readonly E[]): E {
+  const era = eras.find((each) => each === word);
   if (era !== undefined) return era;
-  const known = ERAS.join(', ');
+  const known = eras.join(', ');
   throw new CommandError(
     'LAB_BAD_ERA',
     `Cannot build era "${word}": want one of ${known}`,
-    didYouMean(word, ERAS),
+    didYouMean(word, eras),
   );
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { type Era, ERAS } from '../../dataplane/redirect/era.ts';
+import { ERAS } from '../../dataplane/redirect/era.ts';
 import { didYouMean } from '../../topologies/nearest.ts';
 import { ALL_CLAIMS } from '../claims/all-claims.ts';
 import type { Claim, ClaimEra } from '../claims/claim.ts';
@@ -11,16 +11,23 @@ import {
   unsettled,
   writeClaims,
 } from '../claims/run-claims.ts';
+import type { Plan } from '../plan/plan.ts';
 import { renderClaims, renderClaimsJunit, renderClaimsMarkdown } from '../report/claims.ts';
 import { writeClaimsPage } from '../report/html/claims-page.ts';
 import { inRunDirectory, requireResults } from '../run/results.ts';
 import { createLab } from '../world/client.ts';
-import { eraNamed } from './choices.ts';
+import { eraAmong } from './choices.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { type Output, shortPath } from './output.ts';
 import { followBuild } from './progress.ts';
-import { planFromFile, requireCapabilities, resultsOption, topologyOption } from './world.ts';
+import {
+  planFromFile,
+  requireCapabilities,
+  resultsOption,
+  topologiesRoot,
+  topologyOption,
+} from './world.ts';
 
 interface ClaimsOptions {
   readonly era?: readonly string[];
@@ -30,6 +37,10 @@ interface ClaimsOptions {
   readonly html?: string;
   readonly json?: boolean;
 }
+
+/** Eras of claims for which a lab is built: those of ambient, and a mesh with sidecars. */
+const BUILT_ERAS = [...ERAS, 'sidecar'] as const;
+type BuiltEra = (typeof BUILT_ERAS)[number];
 
 /** `claims`: what is said about the data plane, settled with packets, sockets and rules. */
 export function addClaims(program: Command, context: CommandContext): void {
@@ -42,7 +53,9 @@ export function addClaims(program: Command, context: CommandContext): void {
     )
     .argument('[ids...]', 'claims by their ids, or the beginnings of ids; all unless given')
     .option('--era <era...>', 'eras to build; all that this version can build unless given')
-    .addOption(topologyOption('another world; it needs the same pods', 'claims.yaml'))
+    .addOption(
+      topologyOption('another world for eras of ambient; it needs the same pods', 'claims.yaml'),
+    )
     .addOption(resultsOption('where results go'))
     .option('--html <file>', 'also an HTML page of the results')
     .option('--list', 'only list the claims, build nothing')
@@ -51,7 +64,7 @@ export function addClaims(program: Command, context: CommandContext): void {
     .action(async (ids: readonly string[], options: ClaimsOptions) => {
       const output = context.output(options.json === true);
       const claims = chooseClaims(ids);
-      const eras = options.era?.map(eraNamed) ?? ERAS;
+      const eras = options.era?.map((word) => eraAmong(word, BUILT_ERAS)) ?? BUILT_ERAS;
       if (options.list === true) return listClaims(claims, output);
       requireRoot('claims');
       await requireResults(options.results);
@@ -69,7 +82,7 @@ interface Settling extends ClaimsOptions {
 
 async function settleAll(
   claims: readonly Claim[],
-  eras: readonly Era[],
+  eras: readonly BuiltEra[],
   options: Settling,
 ): Promise<number> {
   const { directory, output } = options;
@@ -92,12 +105,12 @@ async function settleAll(
 
 async function settleEra(
   claims: readonly Claim[],
-  era: Era,
+  era: BuiltEra,
   { topology, directory, output, signal, era: chosen }: Settling,
 ): Promise<readonly ClaimResult[]> {
   const own = claims.filter(({ eras }) => eras.includes(era));
   if (own.every(({ check }) => check === undefined)) return unsettled(own, era);
-  const plan = planFromFile(topology, { era, lab: `claims-${era}-${process.pid}` });
+  const plan = planOf(era, topology);
   try {
     await requireCapabilities(plan);
   } catch (error) {
@@ -110,6 +123,7 @@ async function settleEra(
     createLab(plan, { onProgress, signal }),
   );
   return await runClaims(lab, own, {
+    era,
     directory: join(directory, era),
     signal,
     onClaim: ({ id, outcome, durationMs }) =>
@@ -117,8 +131,15 @@ async function settleEra(
   });
 }
 
+/** The world of an era; with sidecars that is one of pods of every kind, in the newest era. */
+function planOf(era: BuiltEra, topology: string): Plan {
+  const lab = `claims-${era}-${process.pid}`;
+  if (era !== 'sidecar') return planFromFile(topology, { era, lab });
+  return planFromFile(join(topologiesRoot(), 'mixed.yaml'), { lab });
+}
+
 /** Eras that were not built, when all were asked for: each of their claims is told, none is assumed. */
-function elsewhere(claims: readonly Claim[], eras: readonly Era[]): readonly ClaimResult[] {
+function elsewhere(claims: readonly Claim[], eras: readonly BuiltEra[]): readonly ClaimResult[] {
   const built: readonly ClaimEra[] = eras;
   const others = new Set(
     claims.flatMap((claim) => claim.eras).filter((era) => !built.includes(era)),

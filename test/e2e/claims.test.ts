@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { ALL_CLAIMS } from '../../lab/claims/all-claims.ts';
 import { runClaims } from '../../lab/claims/run-claims.ts';
+import { findEnvoy, HOW_TO_GET_ENVOY } from '../../lab/hosts/envoy.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
 import { createLab } from '../../lab/world/client.ts';
 import { loadTopology } from '../../topologies/load.ts';
@@ -62,6 +63,34 @@ t.test(
     t.equal(broken.get('redirect-17')?.outcome, 'holds', 'which asks ztunnel of the other node');
   },
 );
+
+/** Claims that need an Envoy, and those of them that fall when nothing is redirected to it. */
+const OF_SIDECARS = ['encap-04', 'path-04', 'path-05', 'path-08'];
+const FALLING = ['encap-04', 'path-08'];
+const noEnvoy = findEnvoy() === undefined ? `no Envoy here; wanted: ${HOW_TO_GET_ENVOY}` : false;
+
+t.test('runClaims() with sidecars: refuted without the rule', { skip: noEnvoy }, async (t) => {
+  const plan = planLab(loadTopology(join(WORLD, '..', 'mixed.yaml')), {
+    lab: `tc${process.pid}-s`,
+  });
+  await using lab = await createLab(plan);
+  await using scratch = await scratchDirectory();
+  const settle = (ids: readonly string[], name: string) => {
+    const own = ALL_CLAIMS.filter(({ id }) => ids.includes(id));
+    return runClaims(lab, own, { era: 'sidecar', directory: join(scratch.path, name) });
+  };
+  const whole = await settle(OF_SIDECARS, 'whole');
+  t.equal(whole.length, OF_SIDECARS.length);
+  for (const { id, text, era, asExpected } of whole) {
+    t.ok(asExpected, `${id}: ${text}`);
+    t.equal(era, 'sidecar');
+  }
+  t.match(whole.at(-1)?.text, /^1 : 3 : 3 legs .* 1 : 3 : 3 netfilter passes .* 4 : 8 : 8 /);
+  t.equal(await lab.exec('sidecar', ['iptables', '-t', 'nat', '-F', 'ISTIO_OUTPUT']), 0);
+  for (const { id, text, outcome } of await settle(FALLING, 'flushed')) {
+    t.equal(outcome, 'refuted', `${id}: ${text}`);
+  }
+});
 
 t.test('runClaims() without a mesh holds none of them', async (t) => {
   const plan = planLab(loadTopology(WORLD), { lab: `tc${process.pid}-none` });

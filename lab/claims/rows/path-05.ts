@@ -1,3 +1,4 @@
+import { sidecarToAmbient } from '../checks/sidecars.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -5,6 +6,7 @@ export const path05: Claim = {
   id: 'path-05',
   statement: 'A sidecar client reaches an ambient server through ztunnel, without a waypoint',
   source: 'field notes',
-  eras: ['inpod-redirect', 'sidecar'],
-  needs: 'a sidecar pair',
+  eras: ['sidecar'],
+  requests: ['sidecarToAmbient', 'oldToAmbient'],
+  check: sidecarToAmbient,
 };
