@@ -1,6 +1,6 @@
 import { checkAddress, checkService, type Taken } from './check-addresses.ts';
 import type { TopologyFault } from './errors.ts';
-import { GUEST_ANNOTATION } from './expand.ts';
+import { GUEST_ANNOTATION, ROOT_NAMESPACE } from './expand.ts';
 import { KNOWN_IMAGE_NAMES, programOf, repositoryOf } from './images.ts';
 import type { IpFamily } from './ip.ts';
 import { nearest } from './nearest.ts';
@@ -94,7 +94,9 @@ function checkNamespace(placed: PlacedObject, known: ReadonlySet<string>): Topol
   const { namespace } = placed.object.metadata;
   // The account of a short workload would repeat its pod's fault.
   const isCopy = placed.isShort && placed.object.kind === 'ServiceAccount';
-  if (namespace === undefined || known.has(namespace) || isCopy) return [];
+  // Those of the root namespace are for the whole mesh.
+  const isMeshWide = namespace === ROOT_NAMESPACE && placed.object.kind === 'PeerAuthentication';
+  if (namespace === undefined || known.has(namespace) || isCopy || isMeshWide) return [];
   const suggestion = nearest(namespace, known);
   return [faultAt(placed, NAMESPACE, `Unknown namespace "${namespace}"`, { suggestion })];
 }

@@ -9,6 +9,8 @@ export const DATAPLANE_MODE_LABEL = 'istio.io/dataplane-mode';
 export const INJECTION_LABEL = 'istio-injection';
 /** Label (or annotation, as it was) of a pod that gets one, or none, whatever its namespace says. */
 export const INJECT_LABEL = 'sidecar.istio.io/inject';
+/** Namespace of Istio; what is there without a selector holds for the whole mesh. */
+export const ROOT_NAMESPACE = 'istio-system';
 /** Calico's annotation for a pod's addresses, a JSON list of one or one of each family. */
 export const ADDRESS_ANNOTATION = 'cni.projectcalico.org/ipAddrs';
 /** Policies of scope `WorkloadSelector` that hold for a pod, `namespace/name` with commas between. */

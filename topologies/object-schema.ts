@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { IP_FAMILIES } from './ip.ts';
 import { IP_FAMILY_POLICIES } from './schema.ts';
 import { networkPolicySpec } from './network-policy-schema.ts';
+import { peerAuthenticationSpec } from './peer-authentication-schema.ts';
 
 const stringMap = z.record(z.string(), z.string());
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
@@ -63,6 +64,7 @@ const service = z.looseObject({
 
 const v1 = z.literal('v1');
 const networkingV1 = z.literal('networking.k8s.io/v1');
+const securityV1 = z.enum(['security.istio.io/v1', 'security.istio.io/v1beta1']);
 const appsV1 = z.literal('apps/v1');
 
 /**
@@ -92,6 +94,12 @@ export const OBJECT_SCHEMAS = {
     kind: z.literal('NetworkPolicy'),
     metadata,
     spec: networkPolicySpec,
+  }),
+  PeerAuthentication: z.looseObject({
+    apiVersion: securityV1,
+    kind: z.literal('PeerAuthentication'),
+    metadata,
+    spec: peerAuthenticationSpec.nullish(),
   }),
 } as const;
 

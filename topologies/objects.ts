@@ -1,5 +1,6 @@
 import type { IpFamily } from './ip.ts';
 import type { NetworkPolicy } from './network-policy.ts';
+import type { PeerAuthentication } from './peer-authentication.ts';
 
 /**
  * Kubernetes objects as the lab understands them: the fields it reads, in their own names.
@@ -96,4 +97,4 @@ export interface Service {
 }
 
 export type KubernetesObject =
-  Namespace | ServiceAccount | Pod | Deployment | Service | NetworkPolicy;
+  Namespace | ServiceAccount | Pod | Deployment | Service | NetworkPolicy | PeerAuthentication;

@@ -6,7 +6,7 @@ import {
 import { listenerAccessLogs, type SidecarDirection } from './access-log.ts';
 import { httpManager, listenerFilter, routeTable, socketOfBoth, tcpProxy } from './filters.ts';
 import { envoyExtension, type JsonObject } from './json.ts';
-import type { InboundPort, PortProtocol, SidecarInput } from './sidecar-input.ts';
+import type { InboundPort, MtlsMode, PortProtocol, SidecarInput } from './sidecar-input.ts';
 import { serverTls } from './tls.ts';
 
 const DIRECTION = 'inbound-passthrough';
@@ -51,7 +51,7 @@ export function inboundListener(input: SidecarInput): JsonObject {
         filter_chain_match: { destination_port: SIDECAR_PORTS.inbound },
         filters: [tcpProxy(input, DIRECTION, 'BlackHoleCluster')],
       },
-      ...inboundPorts.flatMap((port) => chainsOf(input, port)),
+      ...portsWithChains(input).flatMap((port) => chainsOf(input, port)),
       ...chainsOf(input, undefined),
     ],
     access_log: listenerAccessLogs(pod, files, DIRECTION),
@@ -66,10 +66,25 @@ interface Chain {
   readonly isOpaque?: boolean;
 }
 
-function chainsOf(input: SidecarInput, inbound: InboundPort | undefined): readonly JsonObject[] {
-  const cluster = inbound === undefined ? PASSTHROUGH : inboundClusterName(inbound.port);
+/** Ports that services lead to, and those that PeerAuthentication names without a service. */
+function portsWithChains({ inboundPorts, mtls }: SidecarInput): readonly ChainPort[] {
+  const named = Object.keys(mtls.ports)
+    .map(Number)
+    .filter((port) => !inboundPorts.some((each) => each.port === port))
+    .map((port) => ({ port, protocol: 'auto', hasService: false }) as const);
+  return [...inboundPorts.map((each) => ({ ...each, hasService: true })), ...named];
+}
+
+interface ChainPort extends InboundPort {
+  readonly hasService: boolean;
+}
+
+function chainsOf(input: SidecarInput, inbound: ChainPort | undefined): readonly JsonObject[] {
+  const { mode, ports } = input.mtls;
+  const cluster = inbound?.hasService === true ? inboundClusterName(inbound.port) : PASSTHROUGH;
   const protocol = inbound?.protocol ?? 'auto';
-  return chainKinds(protocol, input.mtls).map((chain) => ({
+  const mtls = (inbound && ports[inbound.port]) ?? mode;
+  return chainKinds(protocol, mtls).map((chain) => ({
     name: chainName(inbound, chain.kind),
     filter_chain_match: {
       ...(inbound && { destination_port: inbound.port }),
@@ -120,7 +135,7 @@ function chainName(inbound: InboundPort | undefined, kind: Chain['kind']): strin
   return inbound === undefined ? `virtualInbound-catchall-${kind}` : `0.0.0.0_${inbound.port}`;
 }
 
-function chainKinds(protocol: PortProtocol, mtls: SidecarInput['mtls']): readonly Chain[] {
+function chainKinds(protocol: PortProtocol, mtls: MtlsMode): readonly Chain[] {
   const plain: readonly Chain[] =
     protocol === 'auto'
       ? [

@@ -1,15 +1,22 @@
 /** How traffic of a port is read: from the name of the service's port, `auto` by its first bytes. */
 export type PortProtocol = 'http' | 'tcp' | 'auto';
 
-/** PeerAuthentication as it ends up at one workload. */
+/** Whether a workload takes plain text beside mutual TLS, nothing but that, or no mutual TLS. */
 export type MtlsMode = 'PERMISSIVE' | 'STRICT' | 'DISABLE';
+
+/** PeerAuthentication as it ends up at one workload. */
+export interface MtlsModes {
+  readonly mode: MtlsMode;
+  /** Ports of the pod that have a mode of their own. */
+  readonly ports: Readonly<Record<number, MtlsMode>>;
+}
 
 /** All that the Envoy of one sidecar is told; Istio's control plane would send it over xDS. */
 export interface SidecarInput {
   readonly pod: SidecarPod;
   readonly credentials: SidecarCredentials;
   readonly trustDomain: string;
-  readonly mtls: MtlsMode;
+  readonly mtls: MtlsModes;
   /** Interception mode TPROXY: the client's address is kept towards the app. */
   readonly isTproxy: boolean;
   readonly hbone: SidecarHbone;

@@ -9,6 +9,8 @@ export interface AdminOptions {
   readonly dump: ConfigDumpSource;
   /** Ends pooled tunnels with their streams, so that a recording sees the next ones from the start. */
   readonly renewTunnels: () => void;
+  /** Writes leg records of connections that are open. */
+  readonly writeOpenLegs: () => void;
   /** Starts the graceful shutdown. */
   readonly quit: () => void;
 }
@@ -19,6 +21,7 @@ const INDEX = `<!DOCTYPE html>
 <li><a href="config_dump">/config_dump</a>: state and settings as JSON
 <li>/logging: POST, with ?level=… to add and ?reset=… to start over
 <li>/tunnels/renew: POST, the next request of each workload opens a new tunnel (not in Istio's ztunnel)
+<li>/legs/open: POST, writes leg records of open connections (not in Istio's ztunnel)
 <li>/quitquitquit: POST, shuts down
 </ul>
 `;
@@ -56,6 +59,10 @@ async function answer(options: AdminOptions, method: string, url: URL): Promise<
       if (method !== 'POST') return { status: 405, body: 'Invalid HTTP method' };
       options.renewTunnels();
       return { status: 200, body: 'renewed' };
+    case '/legs/open':
+      if (method !== 'POST') return { status: 405, body: 'Invalid HTTP method' };
+      options.writeOpenLegs();
+      return { status: 200, body: 'written' };
     case '/quitquitquit':
       if (method !== 'POST') return { status: 405, body: 'Invalid HTTP method' };
       setImmediate(options.quit);

@@ -8,6 +8,7 @@ import {
   logOpened,
 } from './access-log.ts';
 import { type Endpoint, formatEndpoint } from './address.ts';
+import type { LegEntry } from './leg-log.ts';
 import type { LegRecord } from './leg-record.ts';
 import { ioError, ProxyError } from './proxy-error.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -38,6 +39,7 @@ export class ConnectionReport {
   readonly #destination: Endpoint;
   readonly #startedMs = performance.now();
   readonly #openedNs: bigint | undefined;
+  readonly #id: string | undefined;
   #access: AccessContext | undefined;
   #isClosed = false;
   originalDestination: string;
@@ -58,6 +60,7 @@ export class ConnectionReport {
     this.#destination = destination;
     this.originalDestination = formatEndpoint(destination);
     this.#openedNs = proxy.legs && realtimeNs();
+    this.#id = proxy.legs?.open(() => this.#describeLeg());
   }
 
   /** The context is known: from now on the end is a `connection complete`. */
@@ -81,7 +84,8 @@ export class ConnectionReport {
       const { peer } = this.#accepted;
       logEarlyDeny(this.#proxy.log, direction, peer, this.#destination, error ?? '');
     }
-    this.#writeLeg(end, error);
+    if (this.#id === undefined) return;
+    this.#proxy.legs?.close(this.#id, { ...this.#describeLeg(), bytesSent, bytesReceived, error });
   }
 
   /** The end by a failure before any byte was carried. */
@@ -90,12 +94,11 @@ export class ConnectionReport {
     this.close({ bytesSent: 0, bytesReceived: 0, error: cause });
   }
 
-  #writeLeg({ bytesSent, bytesReceived }: ConnectionEnd, error: string | undefined): void {
-    const { legs, identity, isNodeLevel } = this.#proxy;
-    if (!legs || this.#openedNs === undefined) return;
+  #describeLeg(): LegEntry {
+    const { identity, isNodeLevel } = this.#proxy;
     const { peer, local } = this.#accepted;
     const { tunnel, upstream } = this;
-    legs.write({
+    return {
       pod: `${identity.namespace}/${identity.name}`,
       ...(isNodeLevel === true && { sockets: 'ztunnel' as const }),
       direction: this.#leg,
@@ -113,10 +116,7 @@ export class ConnectionReport {
         remote: formatEndpoint(upstream.peer),
       },
       traceparent: this.traceparent,
-      bytesSent,
-      bytesReceived,
-      error,
-    });
+    };
   }
 }
 

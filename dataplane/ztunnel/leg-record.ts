@@ -16,7 +16,10 @@ export interface LegRecord {
   /** Unique per process: `<node>-<n>`. */
   readonly id: string;
   readonly openedNs: string;
+  /** When the record was written, of a connection that is open. */
   readonly closedNs: string;
+  /** The connection goes on; a record with the same id may follow. */
+  readonly isOpen?: boolean;
   /** Accepted connection: peer and what the socket calls its own end. */
   readonly accepted: { readonly peer: string; readonly local: string };
   /** Where the app wanted to go (outbound), or what inbound was asked for (`:authority`, original destination). */
@@ -30,7 +33,8 @@ export interface LegRecord {
   /** Connection made to reach the app or the passthrough destination. */
   readonly upstream?: { readonly local: string; readonly remote: string };
   readonly traceparent?: string;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
+  /** Absent while it is open. */
+  readonly bytesSent?: number;
+  readonly bytesReceived?: number;
   readonly error?: string;
 }

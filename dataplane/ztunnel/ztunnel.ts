@@ -111,6 +111,7 @@ async function openAdmin(run: Run, proxies: WorkloadManager | PodProxy | NodePro
       ipv6Enabled: config.ipv6Enabled,
       dump: { config, store, certificates, workloads },
       renewTunnels: () => proxies.renewTunnels(),
+      writeOpenLegs: () => process.legs?.writeOpen(),
       quit: () => shutdown.abort(),
     }),
   );

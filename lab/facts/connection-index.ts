@@ -63,7 +63,11 @@ export class LegRecordIndex {
 
   constructor(records: readonly LegRecord[], map: NetnsMap) {
     this.#map = map;
-    const ordered = [...records].sort((a, b) => Number(BigInt(a.openedNs) - BigInt(b.openedNs)));
+    // Of a connection that was open when it was asked for, the last record is the whole one.
+    const last = new Map(records.map((each) => [`${each.id} ${each.openedNs}`, each]));
+    const ordered = [...last.values()].sort((a, b) =>
+      Number(BigInt(a.openedNs) - BigInt(b.openedNs)),
+    );
     for (const record of ordered) {
       const netns = this.netnsOf(record);
       if (netns === undefined) continue;

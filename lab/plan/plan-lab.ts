@@ -17,6 +17,8 @@ import { PlanError } from './errors.ts';
 import { checkFlavours } from './flavours.ts';
 import { planGuests } from './guests.ts';
 import { planNetns } from './netns.ts';
+import { peerAuthenticationsOf } from './peer-authentication.ts';
+import { policiesOfPeerAuthentication } from './peer-authentication-policies.ts';
 import type { OutsidePlan, Plan } from './plan.ts';
 import { namedPortsOf, planPods } from './pods.ts';
 import { planServices } from './services.ts';
@@ -76,7 +78,10 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     ...(guests.length === 0 ? {} : { guests }),
     outside: planOutside(ipFamilies),
     services,
-    policies: topology.policies,
+    policies: [
+      ...topology.policies,
+      ...policiesOfPeerAuthentication(peerAuthenticationsOf(objects)),
+    ],
     objects,
     capture: topology.capture,
     scenarios: topology.scenarios.map((scenario) => scenarioInEra(scenario, era)),

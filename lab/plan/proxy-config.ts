@@ -58,7 +58,9 @@ function ownMetadata(pod: Parameters<typeof proxyConfigOf>[0]): ProxyMetadata {
     if (!(error instanceof YAMLError)) throw error;
     throw wrong(error.message.split('\n')[0] ?? 'no YAML');
   }
-  if (typeof config !== 'object' || config === null) throw wrong('no YAML mapping');
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw wrong('no YAML mapping');
+  }
   if (!('proxyMetadata' in config)) return {};
   const { success, data, error } = proxyMetadataSchema.safeParse(config.proxyMetadata);
   if (success) return data;

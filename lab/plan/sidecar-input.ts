@@ -73,10 +73,22 @@ function outboundEndpoint(plan: Plan, endpoint: EndpointOfService, port: number)
   const pod = plan.pods.find(({ uid }) => uid === endpoint.pod);
   const { trustDomain } = plan;
   const { namespace = '', serviceAccount = '' } = pod ?? {};
+  const target = endpoint.ports[port] ?? port;
   return {
     address: endpoint.address,
-    port: endpoint.ports[port] ?? port,
+    port: target,
     identity: formatSpiffe({ trustDomain, namespace, serviceAccount }),
-    security: pod?.sidecar !== undefined ? 'istio' : pod?.enrolled === true ? 'hbone' : 'none',
+    security: pod === undefined ? 'none' : securityOf(pod, target),
   };
+}
+
+/**
+ * What an endpoint is sent (`pilot/pkg/xds/endpoints/endpoint_builder.go`): a sidecar its mutual TLS
+ * even if it takes HBONE, unless that is switched off for the port.
+ */
+function securityOf({ sidecar, enrolled }: PodPlan, port: number): OutboundEndpoint['security'] {
+  if (sidecar === undefined) return enrolled ? 'hbone' : 'none';
+  const { mode, ports } = sidecar.mtls;
+  if ((ports[port] ?? mode) !== 'DISABLE') return 'istio';
+  return sidecar.announcesHbone ? 'hbone' : 'none';
 }

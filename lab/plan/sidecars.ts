@@ -1,3 +1,4 @@
+import type { MtlsModes } from '../../dataplane/envoy/sidecar-input.ts';
 import { RedirectOptionsError } from '../../dataplane/redirect/errors.ts';
 import { sidecarOptionsOf } from '../../dataplane/redirect/sidecar-annotations.ts';
 import type { SidecarOptions } from '../../dataplane/redirect/sidecar-options.ts';
@@ -5,17 +6,15 @@ import { INJECT_LABEL, INJECTION_LABEL } from '../../topologies/expand.ts';
 import type { KubernetesObject } from '../../topologies/objects.ts';
 import type { ProxyMetadata } from '../../topologies/proxy-metadata.ts';
 import { PlanError } from './errors.ts';
+import { mtlsModesOf, peerAuthenticationsOf } from './peer-authentication.ts';
 import type { Plan, PodPlan } from './plan.ts';
 import { type ProxyConfig, proxyConfigOf } from './proxy-config.ts';
-
-/** Whether a sidecar takes plain text beside mutual TLS, nothing but that, or no mutual TLS. */
-export type MtlsMode = 'PERMISSIVE' | 'STRICT' | 'DISABLE';
 
 /** The sidecar of a pod: what its rules redirect, and what its Envoy takes. */
 export interface SidecarPlan extends ProxyConfig {
   /** What istio-init is told; absent where interception mode is NONE. */
   readonly redirect?: SidecarOptions;
-  readonly mtls: MtlsMode;
+  readonly mtls: MtlsModes;
 }
 
 /** Namespaces whose pods are never injected (`neverInject` of the injector's chart). */
@@ -50,11 +49,13 @@ export function withSidecars(
       kind === 'Namespace' ? [[metadata.name, metadata.labels ?? {}] as const] : [],
     ),
   );
+  const authentications = peerAuthenticationsOf(objects);
   return pods.map((pod) => {
     if (pod.system || !asksForSidecar(pod, labels.get(pod.namespace) ?? {})) return pod;
     const config = proxyConfigOf(pod, mesh);
     const redirect = redirectOf(pod, config);
-    const sidecar = { ...config, ...(redirect && { redirect }), mtls: 'PERMISSIVE' as const };
+    const mtls = mtlsModesOf(pod, authentications);
+    const sidecar = { ...config, ...(redirect && { redirect }), mtls };
     return { ...pod, enrolled: false, sidecar };
   });
 }

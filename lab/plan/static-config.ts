@@ -1,8 +1,11 @@
 import { Document, Scalar, YAMLSeq } from 'yaml';
 import { MESH_NAMESPACE } from './addressing.ts';
 import { POLICIES_ANNOTATION } from '../../topologies/expand.ts';
+import type { PeerAuthentication } from '../../topologies/peer-authentication.ts';
 import { addressesOf, nodeAddresses, vipsOf } from './families.ts';
 import { renderBlock } from './block-yaml.ts';
+import { peerAuthenticationsOf } from './peer-authentication.ts';
+import { policyNamesFor } from './peer-authentication-policies.ts';
 import type { Plan, PodPlan, ServicePlan } from './plan.ts';
 
 const CLUSTER = 'Kubernetes';
@@ -14,9 +17,10 @@ const CLUSTER = 'Kubernetes';
  */
 export function renderStaticConfig(plan: Plan, enrolledPodUids: Iterable<string>): string {
   const enrolled = new Set(enrolledPodUids);
+  const authentications = peerAuthenticationsOf(plan.objects);
   const workloads = [
     ...plan.nodes.map((node) => ztunnelWorkload(plan, node)),
-    ...plan.pods.map((pod) => podWorkload(plan, pod, enrolled.has(pod.uid))),
+    ...plan.pods.map((pod) => podWorkload(plan, pod, enrolled.has(pod.uid), authentications)),
   ];
   const services = plan.services.map(serviceEntry);
   return renderBlock({ workloads, services }) + renderByLibrary(plan.policies.map(tagged));
@@ -37,8 +41,16 @@ export function speaksHbone({ sidecar }: PodPlan, isEnrolled: boolean): boolean 
   return isEnrolled || sidecar?.announcesHbone === true;
 }
 
-function podWorkload(plan: Plan, pod: PodPlan, isEnrolled: boolean): Record<string, unknown> {
-  const policies = (pod.annotations[POLICIES_ANNOTATION] ?? '').split(',').filter(Boolean);
+function podWorkload(
+  plan: Plan,
+  pod: PodPlan,
+  isEnrolled: boolean,
+  authentications: readonly PeerAuthentication[],
+): Record<string, unknown> {
+  const policies = [
+    ...(pod.annotations[POLICIES_ANNOTATION] ?? '').split(',').filter(Boolean),
+    ...policyNamesFor(pod, authentications),
+  ];
   return {
     uid: workloadUid(pod),
     name: pod.name,

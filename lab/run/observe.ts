@@ -11,7 +11,7 @@ import { renderBaseline } from '../regress/baseline.ts';
 import { baselineOfRun } from '../regress/describe-run.ts';
 import type { Lab } from '../world/lab.ts';
 import { labPaths } from '../world/paths.ts';
-import { renewTunnels } from './renew-tunnels.ts';
+import { renewTunnels, writeOpenLegs } from './renew-tunnels.ts';
 import { settle } from './settle.ts';
 
 /** Requests that were recorded, and what the packets say of them. */
@@ -61,6 +61,7 @@ async function makeRecorded(
   try {
     requests = await unlessAborted(make(), signal);
     await settle(labPaths(lab.name).legs, { quietMs, timeoutMs: 2_000 });
+    await writeOpenLegs(lab);
   } catch (error) {
     // What went wrong first is what is told.
     await lab.stopCapture().catch(() => undefined);

@@ -9,9 +9,13 @@ import { renderLadder } from '../../lab/report/ladder.ts';
 import { observe } from '../../lab/run/observe.ts';
 import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
 import { createLab } from '../../lab/world/client.ts';
+import type { Lab } from '../../lab/world/lab.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { execIn, scratchDirectory } from './support/lab.ts';
+import type { Scenario } from '../../topologies/topology.ts';
+import { holdsWhole } from './support/holds-whole.ts';
+import { accessLog, execIn, scratchDirectory } from './support/lab.ts';
 
+t.setTimeout(300_000);
 const TOPOLOGIES = join(import.meta.dirname, '..', '..', 'topologies');
 const skip = findEnvoy() === undefined ? `no Envoy here; wanted: ${HOW_TO_GET_ENVOY}` : false;
 
@@ -58,3 +62,34 @@ t.test('sidecars: all scenarios hold, read out of decrypted packets', { skip }, 
     'and without it nothing is mTLS',
   );
 });
+
+t.test('mixed: ambient and sidecars reach each other as Istio has them do', { skip }, async (t) => {
+  await using lab = await labOf('mixed.yaml');
+  const facts = await holdsWhole(t, lab);
+  const named = (name: string): Scenario =>
+    lab.plan.scenarios.find((each) => each.name.startsWith(name))!;
+  const tunnelled = named('sidecar reaches captured-far, HBONE from its Envoy').expect;
+  const { legs, security } = tunnelled;
+  const wrongly = {
+    ...named('captured reaches old-far'),
+    expect: { legs: legs!, security: security! },
+  };
+  t.equal(judgeScenario(wrongly, facts).outcome, 'refuted', 'plain text is no HBONE');
+});
+
+t.test('PeerAuthentication holds alike at sidecars and in ambient', { skip }, async (t) => {
+  await using lab = await labOf('peer-authentication.yaml');
+  await holdsWhole(t, lab);
+  const lines = await accessLog(lab, 'node2');
+  const denial =
+    /policy rejection: explicitly denied by: mesh\/converted_peer_authentication_open-echo/;
+  t.ok(
+    lines.some((line) => denial.test(line)),
+    'ztunnel names the policy that stands for it',
+  );
+});
+
+function labOf(file: string): Promise<Lab> {
+  const lab = `t${process.pid}-${file.replace('.yaml', '')}`;
+  return createLab(planLab(loadTopology(join(TOPOLOGIES, file)), { lab }));
+}

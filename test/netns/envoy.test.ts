@@ -39,8 +39,12 @@ t.test(
       const done = await runProgram(argv, { timeoutMs: 60_000 });
       return done.exitCode === 0 ? 'OK' : done.stderr.slice(-600);
     };
-    for (const mtls of ['PERMISSIVE', 'STRICT', 'DISABLE'] as const) {
-      t.equal(await validate(mtls, { mtls }), 'OK', mtls);
+    for (const mode of ['PERMISSIVE', 'STRICT', 'DISABLE'] as const) {
+      t.equal(
+        await validate(mode, { mtls: { mode, ports: { 9100: 'PERMISSIVE', 7000: 'STRICT' } } }),
+        'OK',
+        mode,
+      );
     }
     t.equal(
       await validate('tproxy', { isTproxy: true, hasIpv6: true }),
