@@ -577,7 +577,7 @@ t.test('manifests are read as in a cluster, and what cannot be built is refused'
   t.same(load(pod(idle)), [], 'the pod the faults are put into is right');
   t.same(load('---\n---\n# nothing\n'), [], 'empty documents are nothing');
   t.match(load('apiVersion: apps/v1\nkind: StatefulSet\n'), [
-    '/m.yaml:2:7: Unknown kind "StatefulSet": want Namespace, ServiceAccount, Pod, Deployment, Service, NetworkPolicy or List',
+    '/m.yaml:2:7: Unknown kind "StatefulSet": want Namespace, ServiceAccount, Pod, Deployment, Service, NetworkPolicy, PeerAuthentication or List',
   ]);
   t.match(load('apiVersion: v1\nkind: Servce\n'), [/:2:7: .*did you mean "Service"/]);
   t.match(load('a: 1\n'), [/^\/m.yaml:1:1: Not a Kubernetes object: missing key "kind"/]);

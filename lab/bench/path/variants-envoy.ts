@@ -33,7 +33,7 @@ export async function envoyVariant(
       pod: { name: pod.name, namespace: 'default', node: pod.name, addresses: [pod.ip] },
       credentials,
       trustDomain: 'cluster.local',
-      mtls: 'PERMISSIVE',
+      mtls: { mode: 'PERMISSIVE', ports: {} },
       isTproxy: false,
       hasIpv6: false,
       hbone: { listens: false, sends: false },
