@@ -10,7 +10,6 @@ import { NetlinkSocket } from '../../dataplane/kernel/netlink.ts';
 import { createNetns, withNetns } from '../../dataplane/kernel/netns.ts';
 import { findLink } from '../../dataplane/kernel/rtnetlink-list.ts';
 import { addAddress, createVeth, setLink } from '../../dataplane/kernel/rtnetlink.ts';
-import { createVxlan } from '../../dataplane/kernel/tunnel-link.ts';
 import { listHeaderPrograms } from '../../dataplane/tunnels/header-programs.ts';
 import { ensureTunnel, removeTunnel } from '../../dataplane/tunnels/ensure-tunnel.ts';
 import { listTunnels } from '../../dataplane/tunnels/list-tunnels.ts';
