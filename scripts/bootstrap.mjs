@@ -12,13 +12,14 @@ import {
   readFileSync,
   readdirSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { HEADERS, LAB_PROGRAMS, PROGRAMS, TEST_PROGRAMS, WELCOME } from './packages.mjs';
+import { HEADERS, LAB_PROGRAMS, MASKED, PROGRAMS, TEST_PROGRAMS, WELCOME } from './packages.mjs';
 import { fetchEnvoy, wantsEnvoy } from './fetch-envoy.mjs';
 import { fetchNode, wantsNode } from './fetch-node.mjs';
 import { TestReport } from './test-report.mjs';
@@ -32,6 +33,8 @@ const SIGNALS = constants.signals;
 
 const JOBS = {
   lab: { programs: LAB_PROGRAMS, run: runLab },
+  // A verb that runs on another machine: this one may be no Linux, and nobody need be root on it.
+  on: { programs: [], isElsewhere: true, run: runOn },
   test: {
     programs: TEST_PROGRAMS,
     welcome: WELCOME,
@@ -39,7 +42,6 @@ const JOBS = {
   },
   'test:unit': { programs: TEST_PROGRAMS, run: (args) => runTests(['unit'], args) },
   'test:long': { programs: [...TEST_PROGRAMS, 'haproxy'], run: (args) => runTests(['long'], args) },
-  bench: { programs: LAB_PROGRAMS, run: (args) => runLab(['bench', ...args]) },
   'bench:geneve': {
     programs: [...LAB_PROGRAMS, 'nft', 'iperf3', 'ping'],
     run: (args) => become(process.execPath, ['--import=tsx', 'scripts/bench-geneve.ts', ...args]),
@@ -64,14 +66,16 @@ const JOBS = {
 class CannotRun extends Error {}
 
 try {
-  const [name = 'lab', ...args] = process.argv.slice(2);
-  const isSetUpOnly = name === SET_UP;
+  const [wanted = 'lab', ...args] = process.argv.slice(2);
+  const isSetUpOnly = wanted === SET_UP;
+  const name = wanted === 'lab' && goesElsewhere(args) ? 'on' : wanted;
   const job = JOBS[isSetUpOnly ? args[0] : name];
   if (!job)
     throw new CannotRun(`Cannot run "${name}": known jobs are ${Object.keys(JOBS).join(', ')}`);
-  checkMachine();
+  if (!job.isElsewhere) checkSystem();
+  checkNode();
   process.env.PATH = withSystemFolders();
-  if (isSetUpOnly) setUp(job.programs, job.welcome ?? {});
+  if (isSetUpOnly) setUp(job);
   else {
     setUpAlone(name, job);
     process.exitCode = await job.run(args);
@@ -86,9 +90,9 @@ try {
  * Sets up unless all is there. Two that start at once in one clone would install into each other:
  * the second waits for the lock, which the kernel frees however its holder ends.
  */
-function setUpAlone(name, { programs, welcome = {} }) {
-  if (isSetUp(programs, welcome)) return;
-  if (!onPath('flock')) return setUp(programs, welcome);
+function setUpAlone(name, job) {
+  if (isSetUp(job)) return;
+  if (!onPath('flock')) return setUp(job);
   const lock = join(ROOT, 'build', '.set-up.lock');
   mkdirSync(dirname(lock), { recursive: true });
   const act = [process.execPath, fileURLToPath(import.meta.url), SET_UP, name];
@@ -101,37 +105,73 @@ function setUpAlone(name, { programs, welcome = {} }) {
   if (status !== 0) process.exit(status);
 }
 
-function isSetUp(programs, welcome) {
+function isSetUp({ programs, welcome = {}, isElsewhere = false }) {
+  if (!hasModules() || bundleIsStale()) return false;
+  if (isElsewhere) return true;
   return (
     missingPackages(programs).size === 0 &&
     missingWelcome(welcome).length === 0 &&
-    hasModules() &&
     !nativeIsStale() &&
-    !bundleIsStale() &&
     !wantsEnvoy(ROOT) &&
     !wantsNode(ROOT)
   );
 }
 
-function setUp(programs, welcome) {
+function setUp({ programs, welcome = {}, isElsewhere = false }) {
   installPackages(programs);
   installWelcome(welcome);
   installModules();
-  step('node', ['scripts/build-native.mjs'], 'compiling the native addon', nativeIsStale);
+  if (!isElsewhere) {
+    step('node', ['scripts/build-native.mjs'], 'compiling the native addon', nativeIsStale);
+  }
   step('node', ['scripts/bundle.mjs'], 'bundling the programs', bundleIsStale);
+  if (isElsewhere) return;
   const lack = wantsEnvoy(ROOT) ? fetchEnvoy(ROOT, say) : undefined;
   if (lack) say(`Envoy cannot be had here, so pods cannot have sidecars: ${lack}`);
   const noNode = wantsNode(ROOT) ? fetchNode(ROOT, say) : undefined;
   if (noNode) say(`No newer Node can be had here; programs of the lab run on this one: ${noNode}`);
 }
 
-function checkMachine() {
-  if (process.platform !== 'linux') {
-    throw new CannotRun(
-      `Cannot run on ${process.platform}: the lab is made of Linux network namespaces.\n` +
-        'Run it in a Linux machine: `vagrant up && vagrant ssh`, or any Debian or Ubuntu VM.',
-    );
-  }
+/**
+ * Whether another machine is meant: the one that `--on` names, or, where no lab can run, the one that
+ * Vagrant has made of this clone.
+ */
+function goesElsewhere(args) {
+  const end = args.indexOf('--');
+  const own = end < 0 ? args : args.slice(0, end);
+  if (own.some((arg) => arg === '--on' || arg.startsWith('--on='))) return true;
+  const why = whyNoLabHere();
+  if (why === undefined || !hasVagrantMachine()) return false;
+  process.env.AMBIENT_LAB_NOT_HERE = why;
+  return true;
+}
+
+function whyNoLabHere() {
+  if (process.platform !== 'linux') return `No lab can run on ${process.platform}`;
+  return isRoot() ? undefined : 'No lab can run without root';
+}
+
+/** `vagrant up` leaves `.vagrant/machines/<machine>/<provider>/id`, `vagrant destroy` takes it away. */
+function hasVagrantMachine() {
+  const machines = join(ROOT, '.vagrant', 'machines');
+  const below = (folder) =>
+    existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
+  return below(machines).some((machine) =>
+    below(join(machines, machine)).some((provider) =>
+      existsSync(join(machines, machine, provider, 'id')),
+    ),
+  );
+}
+
+function checkSystem() {
+  if (process.platform === 'linux') return;
+  throw new CannotRun(
+    `Cannot run on ${process.platform}: the lab is made of Linux network namespaces.\n` +
+      'Run it in a Linux machine: `vagrant up`, then the same again, or `--on [user@]host` for any Debian or Ubuntu.',
+  );
+}
+
+function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
     throw new CannotRun(
@@ -183,7 +223,17 @@ function installPackages(programs) {
   for (const [name, why] of missing) say(`  ${name.padEnd(16)} ${why}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   apt(['update', '-q'], env);
+  for (const name of names) for (const unit of MASKED[name] ?? []) mask(unit);
   apt(['install', '-q', '-y', '--no-install-recommends', ...names], env);
+}
+
+/** systemd.unit(5): a link to /dev/null; one that is there already is the machine's own decision. */
+function mask(unit) {
+  const folder = '/etc/systemd/system';
+  mkdirSync(folder, { recursive: true });
+  if (existsSync(join(folder, unit))) return;
+  symlinkSync('/dev/null', join(folder, unit));
+  say(`Masked ${unit}: it is not to run because of our tests (to undo: systemctl unmask ${unit})`);
 }
 
 /** None where nothing can be installed anyway. */
@@ -294,11 +344,20 @@ function newest(path) {
  */
 async function runLab(args) {
   const wanted = args.length > 0 ? args : ['run', join(ROOT, 'topologies', 'two-nodes.yaml')];
-  const cli = join(ROOT, 'build', 'programs', 'cli.mjs');
+  return becomeProgram('cli', wanted);
+}
+
+/** The same with the program that only sends. Over there, no verb means what it means here. */
+async function runOn(args) {
+  return becomeProgram('on', args);
+}
+
+async function becomeProgram(name, args) {
+  const program = join(ROOT, 'build', 'programs', `${name}.mjs`);
   process.env.AMBIENT_LAB_ROOT = ROOT;
   process.chdir(process.env.INIT_CWD ?? process.cwd());
-  process.argv.splice(1, Infinity, cli, ...wanted);
-  await import(pathToFileURL(cli).href);
+  process.argv.splice(1, Infinity, program, ...args);
+  await import(pathToFileURL(program).href);
   return process.exitCode;
 }
 

@@ -12,6 +12,8 @@ const FRESH = `${OUT}.${process.pid}`;
 /** Program name → its source. */
 const PROGRAMS = {
   cli: 'lab/cli/main.ts',
+  on: 'lab/cli/on-main.ts',
+  'far-end': 'lab/hosts/remote/far-end.ts',
   supervisor: 'lab/world/supervisor.ts',
   'app-host': 'lab/world/app-host.ts',
   recorder: 'lab/capture/recorder.ts',
@@ -66,9 +68,9 @@ function bundle(out, source) {
     logLevel: 'warning',
     // Reports made from source bundle their page by esbuild; the bundle has that page ready.
     external: ['cpu-features', '*.node', 'esbuild'],
-    // Bundled CommonJS libraries call require; an ES module has none.
+    // Bundled CommonJS libraries call require and look beside themselves; an ES module has neither.
     banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",
     },
   });
 }

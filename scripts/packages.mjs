@@ -20,6 +20,8 @@ export const PROGRAMS = {
   dig: ['bind9-dnsutils', 'questions to the DNS proxy in tests'],
   openssl: ['openssl', 'foreign certificates in tests'],
   python3: ['python3-minimal', 'a foreign program as a workload'],
+  sshd: ['openssh-server', 'a real SSH server for --on, in namespaces of the tests'],
+  sudo: ['sudo', 'becoming root on a machine as people do, in tests of --on'],
   mn: ['mininet', 'the builder of networks that building a lab is measured against'],
   brctl: ['bridge-utils', 'the Linux bridge of Mininet'],
 };
@@ -58,4 +60,11 @@ export const TEST_PROGRAMS = [
   'dig',
   'openssl',
   'python3',
+  'sshd',
+  'sudo',
 ];
+/**
+ * Services that a package would start, by its name. Nobody shall be able to log in to a machine because
+ * tests have run on it: they are masked before their package comes.
+ */
+export const MASKED = { 'openssh-server': ['ssh.service', 'ssh.socket'] };

@@ -43,6 +43,7 @@ const CANNOT_RUN = [
   'LAB_SUPERVISOR_DIED',
   'LAB_RECORDER_',
   'LAB_RESULTS_',
+  'LAB_SSH_',
   'ENOSPC',
   'EDQUOT',
   'EROFS',

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { processStat } from '../hosts/process-stat.ts';
 import { EXIT, Interrupted } from './exit.ts';
 
 /** A second signal within this is the first one come by another way. */
@@ -6,25 +6,33 @@ const SAME_INTERRUPT_MS = 500;
 const PARENT_WATCH_MS = 200;
 
 /**
- * Aborts, with {@link Interrupted}, at the first SIGINT, SIGTERM or SIGHUP, so that the work ends in
- * order; a later one ends this process at once, and the kernel its lab. Ctrl-C in `npm run` comes
- * twice, from the terminal and from npm. npm that is killed can pass nothing on: its end counts too.
+ * Calls for each SIGINT, SIGTERM or SIGHUP, with how many there have been. Ctrl-C in `npm run` comes
+ * twice, from the terminal and from npm, and counts once. npm that is killed can pass nothing on: its
+ * end counts, too, as SIGHUP.
  */
-export function abortOnSignal(): AbortSignal {
-  const controller = new AbortController();
-  let abortedAt = 0;
+export function onInterrupt(act: (name: NodeJS.Signals, count: number) => void): void {
+  let [count, countedAt] = [0, 0];
   const interrupt = (name: NodeJS.Signals): void => {
-    if (!controller.signal.aborted) {
-      abortedAt = performance.now();
-      controller.abort(new Interrupted(name));
-    } else if (performance.now() - abortedAt > SAME_INTERRUPT_MS) {
-      process.exit(new Interrupted(name).exitCode);
-    }
+    if (count > 0 && performance.now() - countedAt <= SAME_INTERRUPT_MS) return;
+    countedAt = performance.now();
+    act(name, ++count);
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => interrupt(name));
   }
   if (process.env['npm_lifecycle_event'] !== undefined) onOrphaned(() => interrupt('SIGHUP'));
+}
+
+/**
+ * Aborts, with {@link Interrupted}, at the first interrupt, so that the work ends in order; a later
+ * one ends this process at once, and the kernel its lab.
+ */
+export function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  onInterrupt((name, count) => {
+    if (count === 1) controller.abort(new Interrupted(name));
+    else process.exit(new Interrupted(name).exitCode);
+  });
   return controller.signal;
 }
 
@@ -56,15 +64,5 @@ function onOrphaned(act: () => void): void {
 
 function ancestors(): string {
   const parent = process.ppid;
-  return `${parent} ${parentOf(parent) ?? 'gone'}`;
-}
-
-/** proc(5), `stat`: the fourth field; the second, a name in brackets, may hold anything. */
-function parentOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
-  } catch {
-    return undefined;
-  }
+  return `${parent} ${processStat(parent)?.parent ?? 'gone'}`;
 }

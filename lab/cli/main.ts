@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { addBench } from './bench.ts';
 import { addBreak } from './break.ts';
 import { addApply } from './apply.ts';
 import { addCapture } from './capture.ts';
@@ -19,6 +18,7 @@ import { addGc } from './gc.ts';
 import { addGrid } from './grid.ts';
 import { abortOnSignal, toleratePipes } from './interrupt.ts';
 import { addMutate } from './mutate.ts';
+import { takeOnOptions } from './on-options.ts';
 import { addPlan } from './plan.ts';
 import { addProve } from './prove.ts';
 import { addRegress } from './regress.ts';
@@ -47,7 +47,6 @@ const VERBS = [
   addClaims,
   addDiff,
   addMutate,
-  addBench,
   addRegress,
   addBreak,
   addDiagnose,
@@ -63,13 +62,20 @@ await main(process.argv);
 
 async function main(argv: readonly string[]): Promise<void> {
   toleratePipes();
-  const interrupt = abortOnSignal();
-  const program = createProgram(interrupt);
+  let interrupt: AbortSignal | undefined;
   try {
-    await program.parseAsync([...argv]);
+    const elsewhere = takeOnOptions(argv.slice(2));
+    if (elsewhere.on !== undefined) {
+      const { runOn } = await import('./on.ts');
+      process.exitCode = await runOn(elsewhere);
+      return;
+    }
+    interrupt = abortOnSignal();
+    await createProgram(interrupt).parseAsync([...argv]);
   } catch (error) {
     // Whatever an interrupt has broken is told as the interrupt.
-    report(interrupt.aborted ? interrupt.reason : error, argv.includes('--debug'));
+    const isInterrupted = interrupt?.aborted === true;
+    report(isInterrupted ? interrupt?.reason : error, argv.includes('--debug'));
   }
 }
 
@@ -80,6 +86,11 @@ function createProgram(signal: AbortSignal): Command {
     )
     .version(versionOfProject(), '-V, --version', 'print the version')
     .option('--debug', 'print the stack of an error')
+    .option(
+      '--on <[user@]host[:port]>',
+      'run the verb on a bare machine over SSH, or in the Vagrant machine (`vagrant:`)',
+    )
+    .option('--identity <file>', 'private key for --on, beside those of the agent and of ~/.ssh')
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXIT_CODES);

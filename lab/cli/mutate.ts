@@ -11,7 +11,7 @@ import { probesOf } from '../mutate/probes.ts';
 import { explainByTwins } from '../mutate/twins.ts';
 import type { Plan } from '../plan/plan.ts';
 import { renderMutations } from '../report/mutations.ts';
-import { requireResults } from '../run/results.ts';
+import { announceResult, requireResults } from '../run/results.ts';
 import { createLab } from '../world/client.ts';
 import type { Lab } from '../world/lab.ts';
 import { eraNamed, jobsOption } from './choices.ts';
@@ -111,6 +111,7 @@ async function mutate(
   for (const result of found) known.set(result.id, result);
   const results = explainByTwins(mutations.flatMap(({ id }) => known.get(id) ?? []));
   await journal.finish(results, `${base}.json`);
+  await announceResult(`${base}.json`);
   const { width } = output;
   const notes = options.only === undefined ? notesOf(plan.era) : [];
   output.result({ era: plan.era, baseline, results, notes }, () =>

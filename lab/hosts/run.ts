@@ -13,6 +13,7 @@ export interface RunOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -30,6 +31,7 @@ export async function runProgram(
     ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   });
   const exitCode = done.exitCode ?? (done.code === 'ENOENT' ? 127 : 128 + 9);

@@ -1,5 +1,6 @@
 import {
   access,
+  appendFile,
   constants,
   mkdir,
   readdir,
@@ -81,6 +82,7 @@ export async function inRunDirectory<T>(
     .replace('T', '-');
   const directory = await createFirstFree(resolve(root), `${stamp}-${name}`);
   try {
+    await announceResult(directory);
     await writeFile(join(directory, INCOMPLETE), WARNING);
     const result = await work(directory);
     await rm(join(directory, INCOMPLETE));
@@ -104,8 +106,17 @@ async function createFirstFree(root: string, wanted: string): Promise<string> {
   }
 }
 
+/**
+ * Notes a directory or file of results in the file that `AMBIENT_LAB_RESULT_LIST` names, if any does:
+ * so whoever started this verb, over SSH for example, learns what it has left.
+ */
+export async function announceResult(path: string): Promise<void> {
+  const list = process.env['AMBIENT_LAB_RESULT_LIST'];
+  if (list !== undefined) await appendFile(list, `${resolve(path)}\n`);
+}
+
 /** Replaced by rename, so that a reader never finds it missing. */
-async function pointLatestAt(directory: string): Promise<void> {
+export async function pointLatestAt(directory: string): Promise<void> {
   const root = dirname(directory);
   const fresh = join(root, `.latest-${process.pid}`);
   await rm(fresh, { force: true });

@@ -1,11 +1,11 @@
-import { TUNNEL_KIND_TEXT } from '../../../dataplane/tunnels/tunnel.ts';
 import type { RunFacts } from '../../facts/facts.ts';
+import { geneveTunnels } from '../../hosts/geneve-tunnels.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { counted } from '../text.ts';
 import type { AboutLine } from './report-input.ts';
 
 /** Which tunnels a run used and what made them: results of era geneve are nothing without it. */
-export function aboutTunnels(plan: Plan, facts: RunFacts): readonly AboutLine[] {
+export async function aboutTunnels(plan: Plan, facts: RunFacts): Promise<readonly AboutLine[]> {
   const hbone = facts.connections.filter(({ tls }) =>
     tls?.streams.some(({ method }) => method === 'CONNECT'),
   );
@@ -23,9 +23,7 @@ export function aboutTunnels(plan: Plan, facts: RunFacts): readonly AboutLine[] 
       name: 'Pod network',
       value: overlays.length === 0 ? plan.cni : `${plan.cni}: ${overlayText(overlays)}`,
     },
-    ...(facts.tunnels === undefined
-      ? []
-      : [{ name: 'Geneve', value: `by ${TUNNEL_KIND_TEXT[facts.tunnels]}` }]),
+    ...(plan.era === 'geneve' ? [{ name: 'Geneve', value: (await geneveTunnels()).evidence }] : []),
   ];
 }
 
