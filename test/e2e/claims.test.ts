@@ -19,12 +19,15 @@ const QUICK_GENEVE = ['path-01', 'redirect-01', 'redirect-09', 'redirect-13', 'r
 
 t.setTimeout(240_000);
 
+t.equal(claims.length, QUICK.length, 'every claim that is asked here is there');
+
 for (const era of TESTED_ERAS) {
   t.test(`runClaims() settles claims as recorded in era ${era}`, async (t) => {
     const plan = planLab(loadTopology(WORLD), { era, lab: `tc${process.pid}-${era.slice(6)}` });
     await using lab = await createLab(plan);
     await using scratch = await scratchDirectory();
     const own = claims.filter(({ eras }) => eras.includes(era));
+    t.ok(own.length > 0, 'there are claims of this era');
     const results = await runClaims(lab, own, { directory: join(scratch.path, era) });
     t.equal(results.length, own.length);
     for (const result of results) t.ok(result.asExpected, `${result.id}: ${result.text}`);
@@ -44,6 +47,7 @@ t.test(
     await using lab = await createLab(plan);
     await using scratch = await scratchDirectory();
     const own = ALL_CLAIMS.filter(({ id }) => QUICK_GENEVE.includes(id));
+    t.equal(own.length, QUICK_GENEVE.length);
     const settle = async (name: string) => {
       const results = await runClaims(lab, own, { directory: join(scratch.path, name) });
       return new Map(results.map((result) => [result.id, result]));

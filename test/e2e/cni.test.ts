@@ -1,15 +1,11 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
-import { renderLadder } from '../../lab/report/ladder.ts';
-import { observe } from '../../lab/run/observe.ts';
-import { runScenarios } from '../../lab/run/run-scenarios.ts';
 import { createLab } from '../../lab/world/client.ts';
 import { loadTopology } from '../../topologies/load.ts';
 import type { IpFamily } from '../../topologies/ip.ts';
 import type { NetworkPolicy } from '../../topologies/network-policy.ts';
-import { scratchDirectory } from './support/lab.ts';
+import { holdsWhole } from './support/holds-whole.ts';
 
 const PAIRS = join(import.meta.dirname, '..', 'fixtures', 'topologies', 'pairs.yaml');
 const QUICK = ['same node, by service', 'other node, by service', 'outside the mesh to inside'];
@@ -32,17 +28,9 @@ for (const [cni, networkPolicy] of FLAVOURS) {
     const topology = { ...loadTopology(PAIRS), networkPolicy, ipFamilies };
     const plan = planLab(topology, { lab: `t${process.pid}-${cni}`, cni });
     await using lab = await createLab(plan);
-    await using scratch = await scratchDirectory();
     const scenarios = plan.scenarios.filter(({ name }) => QUICK.includes(name));
-    const { facts } = await observe(lab, { directory: scratch.path }, () =>
-      runScenarios(lab, scenarios),
-    );
     t.equal(scenarios.length, QUICK.length);
-    for (const scenario of scenarios) {
-      const verdict = judgeScenario(scenario, facts);
-      const ladder = renderLadder(facts, verdict, { color: false, width: 120 });
-      t.equal(verdict.outcome, 'holds', scenario.name, { ladder });
-    }
+    await holdsWhole(t, lab, { scenarios });
     t.same(await lab.drift(), [], 'the kernel has what was planned');
     const far = { from: 'bystander', to: 'http://pod:far:8080/get' };
     const hbone = { from: 'bystander', to: 'tcp://pod:far:15008' };

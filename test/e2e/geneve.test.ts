@@ -1,17 +1,14 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
 import { modelMap } from '../../lab/report/html/map-model.ts';
-import { renderLadder } from '../../lab/report/ladder.ts';
-import { observe } from '../../lab/run/observe.ts';
 import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
-import { runScenarios } from '../../lab/run/run-scenarios.ts';
 import { createLab } from '../../lab/world/client.ts';
 import type { Lab } from '../../lab/world/lab.ts';
 import type { GeneveReleaseName } from '../../topologies/era.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { execIn, scratchDirectory } from './support/lab.ts';
+import { execIn } from './support/lab.ts';
+import { holdsWhole } from './support/holds-whole.ts';
 
 const PAIRS = join(import.meta.dirname, '..', 'fixtures', 'topologies', 'pairs.yaml');
 
@@ -52,17 +49,7 @@ t.test(
   'era geneve: every scenario of the pairs, rules, marks, and the loss of a ztunnel',
   async (t) => {
     await using lab = await startGeneve('1.20', 'c');
-    await using scratch = await scratchDirectory();
-    const { facts } = await observe(lab, { directory: scratch.path }, () =>
-      runScenarios(lab, lab.plan.scenarios),
-    );
-    t.same(facts.problems, [], 'the recording is whole');
-    for (const scenario of lab.plan.scenarios) {
-      const verdict = judgeScenario(scenario, facts);
-      const isGood = verdict.outcome === 'holds' && verdict.checks.length > 0;
-      const ladder = { ladder: renderLadder(facts, verdict, { color: false, width: 120 }) };
-      t.ok(isGood, scenario.name, isGood ? {} : ladder);
-    }
+    const facts = await holdsWhole(t, lab);
     const tunnelled = facts.connections.flatMap((connection) =>
       connection.sightings.filter(({ interface: name }) => name === 'istioout'),
     );

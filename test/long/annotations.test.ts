@@ -1,13 +1,11 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
-import { renderLadder } from '../../lab/report/ladder.ts';
 import { observe } from '../../lab/run/observe.ts';
-import { runScenarios } from '../../lab/run/run-scenarios.ts';
 import { createLab } from '../../lab/world/client.ts';
 import { loadTopology } from '../../topologies/load.ts';
 import { scratchDirectory, TESTED_ERAS } from '../e2e/support/lab.ts';
+import { holdsWhole } from '../e2e/support/holds-whole.ts';
 
 t.setTimeout(600_000);
 
@@ -25,15 +23,7 @@ for (const { era, iptables } of CASES) {
     const lab = `t${process.pid}an-${era.replace('inpod-', '')}-${iptables}`;
     const plan = planLab(loadTopology(TOPOLOGY), { lab, era, iptables });
     await using running = await createLab(plan);
-    await using scratch = await scratchDirectory();
-    const { facts } = await observe(running, { directory: scratch.path }, () =>
-      runScenarios(running, plan.scenarios),
-    );
-    for (const scenario of plan.scenarios) {
-      const verdict = judgeScenario(scenario, facts);
-      const ladder = renderLadder(facts, verdict, { color: false, width: 120 });
-      t.equal(verdict.outcome, 'holds', scenario.name, { ladder });
-    }
+    await holdsWhole(t, running);
     t.same(await running.drift(), [], 'the kernel has what was planned');
   });
 }

@@ -1,15 +1,12 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { IPTABLES_BACKENDS, type Era } from '../../dataplane/redirect/era.ts';
-import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
-import { renderLadder } from '../../lab/report/ladder.ts';
-import { observe } from '../../lab/run/observe.ts';
 import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
-import { runScenarios } from '../../lab/run/run-scenarios.ts';
 import { createLab } from '../../lab/world/client.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import { execIn, scratchDirectory } from '../e2e/support/lab.ts';
+import { execIn } from '../e2e/support/lab.ts';
+import { holdsWhole } from '../e2e/support/holds-whole.ts';
 
 t.setTimeout(1_200_000);
 
@@ -27,15 +24,7 @@ for (const [era, place, chains] of PLACES) {
       const lab = `t${process.pid}ib-${era.replace('inpod-', '')}-${iptables}`;
       const plan = planLab(loadTopology(PAIRS), { lab, era, iptables });
       await using running = await createLab(plan);
-      await using scratch = await scratchDirectory();
-      const { facts } = await observe(running, { directory: scratch.path }, () =>
-        runScenarios(running, plan.scenarios),
-      );
-      for (const scenario of plan.scenarios) {
-        const verdict = judgeScenario(scenario, facts);
-        const ladder = renderLadder(facts, verdict, { color: false, width: 120 });
-        t.equal(verdict.outcome, 'holds', scenario.name, { ladder });
-      }
+      await holdsWhole(t, running);
       const saved = async (program: string): Promise<string> =>
         (await execIn(running, place, [program])).stdout;
       const other = iptables === 'nft' ? 'legacy' : 'nft';

@@ -1,17 +1,13 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ERAS } from '../../dataplane/redirect/era.ts';
-import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { planLab } from '../../lab/plan/plan-lab.ts';
-import { renderLadder } from '../../lab/report/ladder.ts';
-import { observe } from '../../lab/run/observe.ts';
-import { runScenarios } from '../../lab/run/run-scenarios.ts';
 import { createLab } from '../../lab/world/client.ts';
 import type { Lab } from '../../lab/world/lab.ts';
 import { CNI_NAMES, NETWORK_POLICY_FLAVOURS } from '../../topologies/cni.ts';
 import { loadTopology } from '../../topologies/load.ts';
 import type { IpFamily } from '../../topologies/ip.ts';
-import { scratchDirectory } from '../e2e/support/lab.ts';
+import { holdsWhole } from '../e2e/support/holds-whole.ts';
 import { admissionTopology, ADMISSIONS, policiesOf, type Admission } from './support/admissions.ts';
 
 t.setTimeout(3_600_000);
@@ -75,15 +71,7 @@ for (const era of ERAS) {
         const topology = { ...loadTopology(MESHED), networkPolicy };
         const plan = planLab(topology, { lab: name, era, cni });
         await using lab = await createLab(plan);
-        await using scratch = await scratchDirectory();
-        const { facts } = await observe(lab, { directory: scratch.path }, () =>
-          runScenarios(lab, plan.scenarios, { timeoutMs: TIMEOUT_MS }),
-        );
-        for (const scenario of plan.scenarios) {
-          const verdict = judgeScenario(scenario, facts);
-          const ladder = renderLadder(facts, verdict, { color: false, width: 120 });
-          t.equal(verdict.outcome, 'holds', scenario.name, { ladder });
-        }
+        await holdsWhole(t, lab, { timeoutMs: TIMEOUT_MS });
         t.same(await lab.drift(), [], 'the kernel has what was planned');
       });
     }
