@@ -16,6 +16,7 @@ export type PlannedSidecar = Omit<SidecarInput, 'credentials' | 'files'>;
 export function sidecarInputOf(plan: Plan, pod: PodPlan): PlannedSidecar {
   if (pod.sidecar === undefined) throw new TypeError(`Pod "${pod.name}" has no sidecar`);
   const { name, namespace, node, sidecar } = pod;
+  const pods: PodsByUid = new Map(plan.pods.map((each) => [each.uid, each]));
   return {
     pod: { name, namespace, node, addresses: addressesOf(pod) },
     trustDomain: plan.trustDomain,
@@ -24,7 +25,7 @@ export function sidecarInputOf(plan: Plan, pod: PodPlan): PlannedSidecar {
     hbone: { listens: sidecar.listensHbone, sends: sidecar.sendsHbone },
     hasIpv6: hasIpv6(plan),
     inboundPorts: inboundPorts(plan, pod),
-    services: plan.services.map((service) => outboundService(plan, service)),
+    services: plan.services.map((service) => outboundService(plan, pods, service)),
   };
 }
 
@@ -52,7 +53,10 @@ function inboundPorts(plan: Plan, pod: PodPlan): readonly InboundPort[] {
   return [...ports].map(([port, protocol]) => ({ port, protocol }));
 }
 
-function outboundService(plan: Plan, service: ServicePlan): OutboundService {
+/** Meshes of hundreds of pods name each of them in every sidecar. */
+type PodsByUid = ReadonlyMap<string, PodPlan>;
+
+function outboundService(plan: Plan, pods: PodsByUid, service: ServicePlan): OutboundService {
   const { name, namespace, hostname } = service;
   return {
     name,
@@ -64,14 +68,19 @@ function outboundService(plan: Plan, service: ServicePlan): OutboundService {
       .map(({ name: portName, port }) => ({
         port,
         protocol: protocolOf(portName),
-        endpoints: service.endpoints.map((endpoint) => outboundEndpoint(plan, endpoint, port)),
+        endpoints: service.endpoints.map((endpoint) =>
+          outboundEndpoint(plan, pods.get(endpoint.pod), endpoint, port),
+        ),
       })),
   };
 }
 
-function outboundEndpoint(plan: Plan, endpoint: EndpointOfService, port: number): OutboundEndpoint {
-  const pod = plan.pods.find(({ uid }) => uid === endpoint.pod);
-  const { trustDomain } = plan;
+function outboundEndpoint(
+  { trustDomain }: Plan,
+  pod: PodPlan | undefined,
+  endpoint: EndpointOfService,
+  port: number,
+): OutboundEndpoint {
   const { namespace = '', serviceAccount = '' } = pod ?? {};
   const target = endpoint.ports[port] ?? port;
   return {

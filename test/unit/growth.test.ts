@@ -1,12 +1,20 @@
 import t from 'tap';
 import { sidecarConfiguration } from '../../lab/bench/growth/count-configuration.ts';
-import { DOUBLING_SIZES, growthOf, PUBLISHED_SIZES } from '../../lab/bench/growth/growth.ts';
+import {
+  DOUBLING_SIZES,
+  growthOf,
+  type GrowthRow,
+  PUBLISHED_SIZES,
+} from '../../lab/bench/growth/growth.ts';
 import { linesOfService } from '../../lab/bench/growth/lines-of-service.ts';
 import { meshOfSize } from '../../lab/bench/growth/mesh-of-size.ts';
-import { configurationGrowth, linesOfOneService } from '../../lab/claims/checks/growth.ts';
+import { growthFinding, linesOfOneService } from '../../lab/claims/checks/growth.ts';
+
+const published = growthOf(PUBLISHED_SIZES);
+const doubling = growthOf(DOUBLING_SIZES);
 
 t.test('growthOf() counts what people publish out of generated configuration', async (t) => {
-  const [small, large] = growthOf(PUBLISHED_SIZES);
+  const [small, large] = published;
   t.match(small, {
     pods: 4,
     services: 4,
@@ -24,7 +32,7 @@ t.test('growthOf() counts what people publish out of generated configuration', a
 t.test(
   'growthOf() has sidecars grow with the square of a mesh, ztunnels with the mesh',
   async (t) => {
-    const rows = growthOf(DOUBLING_SIZES.slice(0, 4));
+    const rows = doubling;
     for (const [at, row] of rows.slice(1).entries()) {
       const before = rows[at]!;
       const { sidecars, ztunnels } = row;
@@ -36,7 +44,11 @@ t.test(
     const grown = rows
       .slice(1)
       .map(({ sidecars }, at) => sidecars.bytes / rows[at]!.sidecars.bytes);
-    t.same(grown, [...grown].sort(), 'its share of all grows: it goes towards fourfold');
+    t.same(
+      grown,
+      [...grown].sort((a, b) => a - b),
+      'its share of all grows: it goes towards fourfold',
+    );
   },
 );
 
@@ -62,10 +74,14 @@ t.test(
 );
 
 t.test('claims of configuration hold by these counts, and name them', async (t) => {
-  const growth = configurationGrowth();
+  const [small, large] = published as [GrowthRow, GrowthRow];
+  const growth = growthFinding([small, large], doubling);
   t.equal(growth.outcome, 'holds');
   t.match(growth.text, /4 pods 16 : 4 \(8 : 4 .*500 pods 25,000 : 100 \(12,500 : 100 /);
   t.equal(growth.evidence.length, DOUBLING_SIZES.length + PUBLISHED_SIZES.length);
+  const other = { ...large, sidecars: { ...large.sidecars, setsOfOwnNamespace: 12_499 } };
+  t.equal(growthFinding([small, other], doubling).outcome, 'refuted', 'another count');
+  t.equal(growthFinding([small, large], [small, large]).outcome, 'refuted', 'no doubling');
   const lines = linesOfOneService();
   t.equal(lines.outcome, 'holds');
   t.match(lines.text, /^\d{3} lines of JSON .* \d{2} lines of YAML in each ztunnel$/);

@@ -28,7 +28,7 @@ export const PUBLISHED_SIZES: readonly [small: MeshSize, large: MeshSize] = [
 ];
 
 /** Meshes that double: twice the services and with them twice the pods, from 8 pods on. */
-export const DOUBLING_SIZES: readonly MeshSize[] = [2, 4, 8, 16, 32].map((deployments) => ({
+export const DOUBLING_SIZES: readonly MeshSize[] = [2, 4, 8, 16].map((deployments) => ({
   ...{ namespaces: 2, deployments, pods: 2, waypoints: 1 },
 }));
 

@@ -9,15 +9,20 @@ import { formatBytes } from '../../report/text.ts';
 import type { Finding } from '../claim.ts';
 import { settle } from '../finding.ts';
 
+type Published = readonly [small: GrowthRow, large: GrowthRow];
+
+/** The configuration of all these meshes, generated and counted. */
+export function configurationGrowth(): Finding {
+  return growthFinding(growthOf(PUBLISHED_SIZES) as unknown as Published, growthOf(DOUBLING_SIZES));
+}
+
 /**
  * Sidecars: when a mesh doubles, what they are told in all has to grow fourfold, and the published
  * counts have to come out of configuration that was generated. The notes count 16 with services of
  * all namespaces and 12,500 with those of a sidecar's own: both are told. Of waypoints only the number
  * of configurations is known.
  */
-export function configurationGrowth(): Finding {
-  const [small, large] = growthOf(PUBLISHED_SIZES) as [GrowthRow, GrowthRow];
-  const doubling = growthOf(DOUBLING_SIZES);
+export function growthFinding([small, large]: Published, doubling: readonly GrowthRow[]): Finding {
   const ratios = doubling
     .slice(1)
     .map((row, at) => row.sidecars.sets / doubling[at]!.sidecars.sets);
