@@ -17,8 +17,6 @@ export type TproxyReleaseName = (typeof TPROXY_RELEASE_NAMES)[number];
 
 export type ReleaseName = GeneveReleaseName | TproxyReleaseName;
 
-export const DEFAULT_GENEVE_RELEASE_NAME: GeneveReleaseName = '1.20';
-
 /** Backends of iptables as topologies name them. */
 export const IPTABLES_NAMES = ['nft', 'legacy'] as const;
 

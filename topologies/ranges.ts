@@ -1,11 +1,11 @@
 import type { IpFamily } from './ip.ts';
 
 /** Network between the nodes; node N, counted from 1, is 172.18.0.N. */
-export const FABRIC_RANGE = '172.18.0.0/16';
+const FABRIC_RANGE = '172.18.0.0/16';
 /** Addresses of services, as kubeadm and kind choose them by default. */
-export const SERVICE_RANGE = '10.96.0.0/16';
+const SERVICE_RANGE = '10.96.0.0/16';
 /** Address of the cluster's DNS, the tenth of the service range by kubeadm's convention. */
-export const DNS_SERVICE_IP = '10.96.0.10';
+const DNS_SERVICE_IP = '10.96.0.10';
 /**
  * The ranges of each family. Those of IPv6 are unique local (RFC 4193), for pods and services the
  * ones kind takes by default (`fd00:10:244::/56`, `fd00:10:96::/112`).

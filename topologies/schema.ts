@@ -10,10 +10,10 @@ const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const LABEL_ERROR = 'Not a DNS label: want lower-case letters, digits and "-", at most 63';
 
 /** Name of a node, namespace, workload or service (RFC 1123 label, as Kubernetes wants it). */
-export const dnsLabel = z.string().regex(DNS_LABEL, LABEL_ERROR);
+const dnsLabel = z.string().regex(DNS_LABEL, LABEL_ERROR);
 
 /** TCP or UDP port. */
-export const portNumber = z.int().min(1).max(65535);
+const portNumber = z.int().min(1).max(65535);
 
 const stringMap = z.record(z.string(), z.string());
 const cidr = z.string().refine((text) => parseIpRange(text) !== undefined, 'Not an IP range');
@@ -49,7 +49,7 @@ const namespaceSchema = z.strictObject({
 });
 
 /** Programs the app host serves; `none` is a pod that only waits. */
-export const APP_NAMES = ['http', 'tcp-echo', 'udp-echo', 'none'] as const;
+const APP_NAMES = ['http', 'tcp-echo', 'udp-echo', 'none'] as const;
 
 const appSchema = z.strictObject({
   app: z.enum(['http', 'tcp-echo', 'udp-echo']),

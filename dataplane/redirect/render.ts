@@ -47,7 +47,7 @@ export function renderCommands(rules: RuleSet): readonly string[] {
 }
 
 /** One rule as a line of a restore file. */
-export function renderRule(rule: RedirectRule): string {
+function renderRule(rule: RedirectRule): string {
   const place = rule.position === 'first' ? `-I ${rule.chain} 1` : `-A ${rule.chain}`;
   return [place, ...ruleOptions(rule).map(renderOption)].join(' ');
 }

@@ -30,7 +30,7 @@ export function createOutput(json: boolean): Output {
 }
 
 /** Whether the person's terminal and taste allow more than plain text (no-color.org). */
-export function wantsStyle(): boolean {
+function wantsStyle(): boolean {
   return (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
 }
 

@@ -4,7 +4,7 @@ import type { RulesReading } from '../run/read-rules.ts';
 import type { Evidence, Listener, NodeEvidence, PodEvidence } from './evidence.ts';
 
 /** Ports that a ztunnel listens on in each pod that it serves. */
-export const ZTUNNEL_PORTS = [15001, 15006, 15008] as const;
+const ZTUNNEL_PORTS = [15001, 15006, 15008] as const;
 
 /** How the redirect of a pod stands in its kernel. */
 export interface RulesState {

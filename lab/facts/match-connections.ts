@@ -158,7 +158,7 @@ function joinThroughNat(
  * Sorts by the time of the client's first frame, then lets topology overrule the clock: a frame
  * leaves one end of a link before it enters at the other (stamps of two processors may disagree).
  */
-export function orderSightings(
+function orderSightings(
   members: readonly SeenConversation[],
   peerOf: MatchContext['peerOf'],
 ): readonly SeenConversation[] {

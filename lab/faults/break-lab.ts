@@ -18,7 +18,7 @@ export interface FaultChange {
 }
 
 /** @throws FaultError LAB_UNKNOWN_FAULT with the nearest name */
-export function findFault(name: string): AnyFault {
+function findFault(name: string): AnyFault {
   const fault = Object.hasOwn(ALL_FAULTS, name) ? ALL_FAULTS[name as AnyFault['name']] : undefined;
   if (fault !== undefined) return fault;
   const message = `Cannot find the fault "${name}": known are ${FAULT_NAMES.join(', ')}`;
@@ -138,7 +138,7 @@ function unsuited(fault: AnyFault, place: FaultPlace): string {
 }
 
 /** Where a fault can be made now. */
-export function placesFor(fault: AnyFault, plan: Plan, status: LabStatus): readonly FaultPlace[] {
+function placesFor(fault: AnyFault, plan: Plan, status: LabStatus): readonly FaultPlace[] {
   return fault.kind === 'pod'
     ? plan.pods.map(podPlace).filter((at) => fault.suits(at, status, plan))
     : plan.nodes.map(nodePlace).filter((at) => fault.suits(at, status, plan));

@@ -8,7 +8,7 @@ export async function geneveTunnels(): Promise<Capability> {
 }
 
 /** The capability that the outcome of both trials makes. */
-export function describeProbes(probes: readonly TunnelProbe[]): Capability {
+function describeProbes(probes: readonly TunnelProbe[]): Capability {
   const used = probes.find((probe) => probe.works);
   const seen = probes.map((probe) => `${TUNNEL_KIND_TEXT[probe.kind]}: ${probe.evidence}`);
   return {

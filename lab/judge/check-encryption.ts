@@ -97,7 +97,7 @@ export function checkPlainBetween(
 }
 
 /** Why searching these links for the canary would prove nothing. */
-export function lackOfSearch(links: readonly InterfaceFacts[], path: Path): string | undefined {
+function lackOfSearch(links: readonly InterfaceFacts[], path: Path): string | undefined {
   if (links.length === 0) return 'a recording of a link between the nodes';
   if (links.every(({ frames }) => frames === 0)) return 'packets on the links between the nodes';
   const clipped = links.find(({ clippedFrames }) => clippedFrames > 0);

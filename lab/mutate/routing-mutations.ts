@@ -28,11 +28,7 @@ export async function putBackByIp(
 }
 
 /** Runs `ip` in all these places. */
-export async function runIp(
-  lab: Lab,
-  places: readonly string[],
-  argv: readonly string[],
-): Promise<void> {
+async function runIp(lab: Lab, places: readonly string[], argv: readonly string[]): Promise<void> {
   await Promise.all(places.map((place) => inPlace(lab, place, ['ip', ...argv])));
 }
 

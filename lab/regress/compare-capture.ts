@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type Baseline, type BaselineFact, PART } from './baseline.ts';
+import type { Baseline } from './baseline.ts';
 import { readBaseline, writeBaseline } from './cells.ts';
 import { compareBaselines } from './compare.ts';
 import { baselineOfCapture, countFrames } from './describe-capture.ts';
@@ -88,9 +88,4 @@ function stateOf(blocks: readonly ScenarioResult[]): CaptureResult['state'] {
   const states = new Set(blocks.map(({ state }) => state));
   if (states.has('differs') || states.has('new') || states.has('vanished')) return 'differs';
   return states.has('could not run') ? 'could not run' : 'same';
-}
-
-/** A fact of a capture by its key, for tests and reports. */
-export function factOf(facts: readonly BaselineFact[], ...parts: readonly string[]) {
-  return facts.find(({ key }) => key === parts.join(PART))?.value;
 }

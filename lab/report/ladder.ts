@@ -136,7 +136,7 @@ function textOf(check: Check): string {
 }
 
 /** `sleep.demo/lo #1–12 +2`: the first file's frames, and how many more files there are. */
-export function shownFrames(refs: readonly FrameRef[]): string {
+function shownFrames(refs: readonly FrameRef[]): string {
   const shown = refs.slice(0, 1).map(({ file, frames }) => `${placeOf(file)} ${rangeOf(frames)}`);
   const more = refs.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` +${more}` : '');

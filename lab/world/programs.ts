@@ -42,15 +42,6 @@ export function programArgv(name: ProgramName, flags: readonly string[] = []): r
   return [node, ...flags, '--import', tsx, source];
 }
 
-/** Whether a program can be started at all; for parts that may not be built yet. */
-export function hasProgram(name: ProgramName): boolean {
-  try {
-    return programArgv(name).length > 0;
-  } catch {
-    return false;
-  }
-}
-
 function isBundle(file: string): boolean {
   return file.endsWith('.mjs');
 }

@@ -71,10 +71,6 @@ export interface ControlRequest {
   readonly params: unknown;
 }
 
-export type ControlAnswer =
-  | { readonly id: number; readonly result: unknown }
-  | { readonly id: number; readonly error: ErrorOnTheWire };
-
 /** Lines on the supervisor's standard output while it starts. */
 export type StartLine =
   | { readonly kind: 'progress'; readonly progress: Progress }

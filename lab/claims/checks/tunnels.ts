@@ -2,7 +2,6 @@ import type { Connection, Sighting } from '../../facts/facts.ts';
 import { checkEncryptedBetween } from '../../judge/check-encryption.ts';
 import { checkLegs } from '../../judge/check-path.ts';
 import { checkIdentities, checkSecurity } from '../../judge/check-security.ts';
-import { checkSource } from '../../judge/check-client.ts';
 import { framesOf, lackOfPath } from '../../judge/evidence.ts';
 import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
@@ -154,17 +153,6 @@ export function workloadIdentities(world: ClaimWorld): Finding {
     `${seen.size} identities in all handshakes, ztunnel's own in ${own.length}`,
   );
   return together(never, checkIdentities(world.facts, world.path('far'), FAR_IDENTITIES));
-}
-
-/** The server sees the client's address although two proxies lie between. */
-export function sourceKept(...names: readonly ClaimRequestName[]) {
-  return (world: ClaimWorld): Finding => {
-    const checks = names.map((name) => {
-      const path = world.path(name);
-      return checkSource(world.facts, path, path.request.from);
-    });
-    return together(...checks);
-  };
 }
 
 /** HBONE without SNI, the certificate being that of the original destination. */

@@ -1,5 +1,5 @@
 /** Netfilter hooks that a pass walks, in their order; by the words of `passText`. */
-export function hooksOf(pass: string): readonly string[] {
+function hooksOf(pass: string): readonly string[] {
   switch (pass) {
     case 'output':
       return ['OUTPUT', 'POSTROUTING'];

@@ -62,7 +62,7 @@ export function ladderSection(view: RequestView, context: LadderContext, isOpen:
 }
 
 /** `200 · 3 legs · 2 hops · 8 passes · 85 ms`. */
-export function figuresOf(path: Path): string {
+function figuresOf(path: Path): string {
   const { request } = path;
   const answer = request.status ?? (request.outcome === 'ok' ? 'answered' : request.outcome);
   return [
@@ -244,7 +244,7 @@ function evidence({ joins }: Path): Markup | undefined {
 }
 
 /** Verdicts with all they rest on. */
-export function checkList(checks: readonly Check[]): Markup {
+function checkList(checks: readonly Check[]): Markup {
   return html`<ul class="checks">
     ${checks.map(
       (check) =>

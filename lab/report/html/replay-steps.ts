@@ -121,6 +121,6 @@ function about(leg: Leg): Pick<ReplayStep, 'leg' | 'wrapping'> {
 }
 
 /** A direction in words, from the point of view of the namespace. */
-export function wordOf(direction: 'in' | 'out' | 'loop'): string {
+function wordOf(direction: 'in' | 'out' | 'loop'): string {
   return direction === 'loop' ? 'loopback' : direction === 'in' ? 'comes in' : 'goes out';
 }

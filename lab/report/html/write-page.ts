@@ -68,7 +68,7 @@ function titleOf({ verb, plan, facts }: RunPageOptions): string {
 }
 
 /** What a reader should know of a run before believing it. */
-export function aboutRun(facts: RunFacts): readonly AboutLine[] {
+function aboutRun(facts: RunFacts): readonly AboutLine[] {
   const frames = facts.interfaces.reduce((sum, each) => sum + each.frames, 0);
   const drops = facts.interfaces.reduce((sum, each) => sum + each.kernelDrops, 0);
   const clipped = facts.interfaces.reduce((sum, each) => sum + each.clippedFrames, 0);

@@ -45,7 +45,7 @@ export function buildZone(plan: Plan): Zone {
 }
 
 /** Reverse name of an address (RFC 1035 §3.5, RFC 3596 §2.5). */
-export function reverseName(address: string): string {
+function reverseName(address: string): string {
   const parsed = parseIp(address);
   if (parsed?.family !== 'IPv6') return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
   const digits = parsed.value.toString(16).padStart(32, '0');
