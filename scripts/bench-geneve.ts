@@ -7,10 +7,11 @@ import { cpus } from 'node:os';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { probeTunnels } from '../dataplane/tunnels/probe.ts';
+import { FALL_BACKS } from '../lab/bench/tunnels/world.ts';
 import { runTunnelBench, type TunnelBar } from '../lab/bench/tunnels/run.ts';
 
 const program = new Command('bench:geneve')
-  .description("Measure the Geneve fall-back against the kernel's vxlan device")
+  .description("Measure the Geneve fall-backs against the kernel's vxlan device")
   .option('--rounds <n>', 'rounds; each measures every load by every way', '9')
   .option('--seconds <n>', 'length of each measured window, to 10', '2')
   .option('--json', 'print the result as JSON on stdout')
@@ -22,28 +23,34 @@ const rounds = countOf('rounds', 1000);
 const seconds = countOf('seconds', 10);
 
 if (process.getuid?.() !== 0) end(3, 'it makes network namespaces, which needs root');
-const fallBack = (await probeTunnels()).find(({ kind }) => kind === 'vxlan-rewrite');
-if (fallBack?.works !== true) end(3, `this machine has no fall-back: ${fallBack?.evidence}`);
+const probes = await probeTunnels(FALL_BACKS);
+const fallBacks = FALL_BACKS.filter((way) => probes.some((one) => one.kind === way && one.works));
+if (fallBacks.length === 0) {
+  const seen = probes.map(({ kind, evidence }) => `${kind}: ${evidence}`).join('; ');
+  end(3, `this machine has no fall-back: ${seen}`);
+}
 
 const bars = await runTunnelBench({
+  fallBacks,
   rounds,
   seconds,
   onProgress: (text) => process.stderr.write(`${text}\n`),
 });
-if (options.json) process.stdout.write(`${JSON.stringify({ rounds, seconds, bars }, undefined, 1)}\n`);
+if (options.json)
+  process.stdout.write(`${JSON.stringify({ rounds, seconds, bars }, undefined, 1)}\n`);
 else process.stdout.write(render(bars));
-process.exitCode = bars.every((bar) => bar.holds) ? 0 : 1;
+process.exitCode = bars.every((bar) => bar.holds || !bar.isUsed) ? 0 : 1;
 
 function render(bars: readonly TunnelBar[]): string {
   const table = new Table({
-    head: ['', 'unit', 'bare', 'vxlan', 'fall-back', 'ratio', '95 %', 'bar', ''],
+    head: ['', 'way', 'unit', 'bare', 'vxlan', 'fall-back', 'ratio', '95 %', 'bar', ''],
     style: { head: [], border: [] },
   });
-  for (const { name, unit, bare, vxlan, fallBack, ratio, bar, holds } of bars) {
+  for (const { name, way, isUsed, unit, bare, vxlan, fallBack, ratio, bar, holds } of bars) {
     const interval = `${ratio.low.toFixed(2)}–${ratio.high.toFixed(2)}`;
     const numbers = [bare, vxlan, fallBack].map(number);
-    const verdict = holds ? 'holds' : 'FAILS';
-    table.push([name, unit, ...numbers, ratio.median.toFixed(3), interval, bar, verdict]);
+    const verdict = holds ? 'holds' : isUsed ? 'FAILS' : 'no (not in use)';
+    table.push([name, way, unit, ...numbers, ratio.median.toFixed(3), interval, bar, verdict]);
   }
   return `${table.toString()}\n${rounds} rounds of ${seconds} s, ${cpus().length} CPUs, ${cpus()[0]?.model}\n`;
 }

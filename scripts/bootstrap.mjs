@@ -42,6 +42,7 @@ const JOBS = {
   },
   'test:unit': { programs: TEST_PROGRAMS, run: (args) => runTests(['unit'], args) },
   'test:long': { programs: [...TEST_PROGRAMS, 'haproxy'], run: (args) => runTests(['long'], args) },
+  bench: { programs: LAB_PROGRAMS, run: (args) => runLab(['bench', ...args]) },
   'bench:geneve': {
     programs: [...LAB_PROGRAMS, 'nft', 'iperf3', 'ping'],
     run: (args) => become(process.execPath, ['--import=tsx', 'scripts/bench-geneve.ts', ...args]),

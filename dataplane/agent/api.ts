@@ -17,6 +17,7 @@
  * Failures are {@link ApiError}: 400 bad body, 404 unknown, 500 rules failed ("partial", no retry
  * helps), 503 ztunnel failed (retry).
  */
+import type { TunnelKind } from '../tunnels/tunnel.ts';
 
 /** Body of the CNI plugin's request: `cni/pkg/nodeagent/cni-watcher.go` (`CNIPluginAddEvent`). */
 export interface CmdAdd {
@@ -104,7 +105,7 @@ export interface ZtunnelReport {
 export interface GeneveStatus {
   readonly release: string;
   /** How the tunnels are made. */
-  readonly tunnels?: 'geneve' | 'vxlan-rewrite';
+  readonly tunnels?: TunnelKind;
   readonly port?: number;
   /** uid of the ztunnel pod that the node redirects to. */
   readonly active?: string;

@@ -41,7 +41,7 @@ async function serveGeneve(
   ended: Promise<NodeJS.Signals>,
 ): Promise<void> {
   const { node, geneveRelease: release, nodeAddress, podRange, dnsCapture, configFile } = settings;
-  const tunnelKind = await chooseTunnelKind();
+  const tunnelKind = settings.tunnelKind ?? (await chooseTunnelKind());
   const place = { programs: settings.programs };
   const common = { release, dnsCapture, tunnelKind };
   const side = new GeneveNodeSide({ ...common, nodeAddress, podRange, place });

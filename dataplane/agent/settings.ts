@@ -5,6 +5,7 @@ import type { Era, IptablesBackend, TproxyRelease } from '../redirect/era.ts';
 import { DEFAULT_GENEVE_RELEASE, GENEVE_RELEASES } from '../redirect/geneve-constants.ts';
 import type { GeneveRelease } from '../redirect/geneve-constants.ts';
 import type { HostRelease } from '../redirect/host-rules.ts';
+import { TUNNEL_KINDS, type TunnelKind } from '../tunnels/tunnel.ts';
 import { AgentInputError } from './errors.ts';
 import { DEFAULT_PROGRAMS, programsOf } from './programs.ts';
 import type { Programs } from './programs.ts';
@@ -32,6 +33,8 @@ export interface AgentSettings {
   readonly tproxyRelease: TproxyRelease | undefined;
   /** GENEVE_RELEASE: Istio release whose node-level rules are meant, era geneve. */
   readonly geneveRelease: GeneveRelease;
+  /** TUNNELS: how they are made, era geneve; the best that works here when absent. */
+  readonly tunnelKind: TunnelKind | undefined;
   /** NODE_IP, POD_RANGE: the node's InternalIP and PodCIDR, era geneve. */
   readonly nodeAddress: string | undefined;
   readonly podRange: string | undefined;
@@ -79,6 +82,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     hostRelease: oneOf(env, 'HOST_RELEASE', HOST_RELEASES),
     tproxyRelease: oneOf(env, 'TPROXY_RELEASE', TPROXY_RELEASES),
     geneveRelease: oneOf(env, 'GENEVE_RELEASE', GENEVE_RELEASES) ?? DEFAULT_GENEVE_RELEASE,
+    tunnelKind: oneOf(env, 'TUNNELS', TUNNEL_KINDS),
     nodeAddress: address(env, 'NODE_IP', 4),
     podRange: cidr(env, 'POD_RANGE'),
     configFile: text(env, 'AMBIENT_CONFIG'),

@@ -80,6 +80,15 @@ export interface NativeAddon {
   netlinkExchange(fd: number, messages: Uint8Array, ends: number): Buffer;
   receiveInto(fd: number, buffer: Uint8Array): number;
 
+  bpfLoad(instructions: Uint8Array, name: string, log: Uint8Array): number;
+  bpfAttach(netns: number, ifindex: number, type: number, fd: number): void;
+  bpfDetach(netns: number, ifindex: number, type: number, id: number): void;
+  bpfAttached(
+    netns: number,
+    ifindex: number,
+    type: number,
+  ): { readonly id: number; readonly name: string; readonly tag: Buffer }[];
+
   recorderOpen(snapLength: number): NativeHandle;
   recorderAdd(
     recorder: NativeHandle,

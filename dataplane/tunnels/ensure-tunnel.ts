@@ -1,7 +1,6 @@
-import { ProgramError } from '../agent/errors.ts';
 import { runProgram } from '../agent/programs.ts';
 import { NetlinkError, NetlinkSocket } from '../kernel/netlink.ts';
-import { findLink } from '../kernel/rtnetlink-list.ts';
+import { findLink, type Link } from '../kernel/rtnetlink-list.ts';
 import { addAddress, deleteLink, setLink } from '../kernel/rtnetlink.ts';
 import {
   createGeneve,
@@ -10,14 +9,16 @@ import {
   type TunnelLink,
 } from '../kernel/tunnel-link.ts';
 import { TunnelError } from './errors.ts';
+import { dropPrograms, dropStrayPrograms, ensurePrograms } from './header-programs.ts';
 import { dropRewrite, rewriteRules, rewriteTable } from './header-rewrite.ts';
+import { netdevTables } from './list-tunnels.ts';
 import { checkTunnel, GENEVE_OVERHEAD_BYTES, type TunnelKind, type TunnelSpec } from './tunnel.ts';
 
 /** Where a tunnel ends, and with which programs its rules are loaded. */
 export interface TunnelPlace {
   /** Descriptor of the netns; this process's own when absent. */
   readonly netns?: number | undefined;
-  /** Name on PATH, or path, of nft; used by `vxlan-rewrite` only. */
+  /** Name on PATH, or path, of nft; used by `vxlan-nft` only. */
   readonly nft?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -32,7 +33,7 @@ const SOURCE_PORTS = [1, 65535] as const;
  * @returns whether it was there already
  * @throws {TunnelError} DATAPLANE_TUNNEL_INPUT, DATAPLANE_TUNNEL_UNDERLAY when the link below is not
  *   there, DATAPLANE_TUNNEL_TAKEN when the name or VNI and port are something else's
- * @throws {NetlinkError} {@link ProgramError} when the kernel or nft refuses
+ * @throws {NetlinkError} {@link KernelError} {@link ProgramError} when the kernel or nft refuses
  */
 export async function ensureTunnel(
   spec: TunnelSpec,
@@ -51,24 +52,24 @@ export async function ensureTunnel(
   const before = withSocket(place, (socket) => existing(socket, spec));
   const isSame = before !== undefined && isAsWished(before, spec, kind);
   if (before !== undefined && !isSame) await removeTunnel(spec.name, place);
-  // The rules go first: no frame of the vxlan device leaves as VXLAN, not even its first.
-  if (kind === 'vxlan-rewrite') await loadRules(rewriteRules(spec), place);
+  try {
+    // It goes first: no frame of the vxlan device leaves as VXLAN, not even its first.
+    if (kind !== 'geneve') await ensureRewriting(spec, kind, place, underlay);
+    if (!isSame) withSocket(place, (socket) => makeLink(socket, spec, kind, underlay.mtuBytes));
+  } catch (error) {
+    if (kind !== 'geneve' && !isSame) await dropRewriting(spec.name, place).catch(() => {});
+    throw error;
+  }
   if (isSame) {
     withSocket(place, (socket) => ensureAddress(socket, before.index, spec.address));
     return 'unchanged';
-  }
-  try {
-    withSocket(place, (socket) => makeLink(socket, spec, kind, underlay.mtuBytes));
-  } catch (error) {
-    if (kind === 'vxlan-rewrite') await loadRules(dropRewrite(spec.name), place).catch(() => {});
-    throw error;
   }
   return before === undefined ? 'created' : 'replaced';
 }
 
 /**
- * Takes the tunnel away, and the nft table that was its own; other tables stay as they are. Twice is
- * as good as once.
+ * Takes the tunnel away, and the programs or the nft table that were its own; others stay as they are.
+ * Twice is as good as once.
  * @returns whether a device was there
  * @throws {NetlinkError} {@link ProgramError}
  */
@@ -77,22 +78,8 @@ export async function removeTunnel(name: string, place: TunnelPlace = {}): Promi
     listTunnelLinks(socket).find((candidate) => candidate.name === name),
   );
   if (link !== undefined) withSocket(place, (socket) => socket.request([deleteLink(link.index)]));
-  if (link?.kind !== 'geneve') await dropTable(name, place);
+  if (link?.kind !== 'geneve') await dropRewriting(name, place);
   return link !== undefined;
-}
-
-/** A Geneve tunnel that is there, and how it was made. */
-export type FoundTunnel = Omit<TunnelLink, 'kind'> & { readonly kind: TunnelKind };
-
-/** The Geneve tunnels of a netns. Plain vxlan devices are none: theirs is no table of ours. */
-export async function listTunnels(place: TunnelPlace = {}): Promise<readonly FoundTunnel[]> {
-  const links = withSocket(place, listTunnelLinks);
-  const hasVxlan = links.some((link) => link.kind === 'vxlan');
-  const tables = hasVxlan ? await listTables(place) : new Set();
-  return links.flatMap((link): FoundTunnel[] => {
-    if (link.kind === 'geneve') return [{ ...link, kind: 'geneve' }];
-    return tables.has(rewriteTable(link.name)) ? [{ ...link, kind: 'vxlan-rewrite' }] : [];
-  });
 }
 
 function existing(socket: NetlinkSocket, spec: TunnelSpec): TunnelLink | undefined {
@@ -157,29 +144,36 @@ function ensureAddress(socket: NetlinkSocket, index: number, address: string): v
   }
 }
 
+/** Makes the header's rewriting be there, and in one way only. */
+async function ensureRewriting(
+  spec: TunnelSpec,
+  kind: Exclude<TunnelKind, 'geneve'>,
+  place: TunnelPlace,
+  underlay: Link,
+): Promise<void> {
+  if (kind === 'vxlan-nft') {
+    dropPrograms(spec, underlay, place.netns);
+    await loadRules(rewriteRules(spec), place);
+  } else {
+    ensurePrograms(spec, underlay, place.netns);
+    await dropTable(spec.name, place);
+  }
+}
+
+/** Takes away what rewrites the header of a tunnel that is no more. */
+async function dropRewriting(tunnel: string, place: TunnelPlace): Promise<void> {
+  dropStrayPrograms(place.netns);
+  await dropTable(tunnel, place);
+}
+
 async function dropTable(tunnel: string, place: TunnelPlace): Promise<void> {
-  if ((await listTables(place)).has(rewriteTable(tunnel))) {
+  if (netdevTables(place.netns).has(rewriteTable(tunnel))) {
     await loadRules(dropRewrite(tunnel), place);
   }
 }
 
 async function loadRules(input: string, place: TunnelPlace): Promise<void> {
   await runProgram([place.nft ?? 'nft', '-f', '-'], { ...place, input });
-}
-
-/** Names of the tables of family netdev. */
-async function listTables(place: TunnelPlace): Promise<ReadonlySet<string>> {
-  const nft = place.nft ?? 'nft';
-  const text = await runProgram([nft, 'list', 'tables', 'netdev'], place).catch((error: unknown) => {
-    // Where there is no nft, none of its tables was ever loaded by us.
-    if (error instanceof ProgramError && isMissing(error.cause)) return '';
-    throw error;
-  });
-  return new Set([...text.matchAll(/^table netdev (\S+)$/gm)].map((match) => match[1]!));
-}
-
-function isMissing(cause: unknown): boolean {
-  return (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
 function withSocket<T>(place: TunnelPlace, use: (socket: NetlinkSocket) => T): T {

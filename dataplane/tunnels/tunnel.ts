@@ -3,17 +3,20 @@ import { prefixToBytes } from '../kernel/ip-bytes.ts';
 import { TunnelError } from './errors.ts';
 
 /**
- * How a Geneve tunnel is made. `geneve`: the kernel's geneve device. `vxlan-rewrite`: the kernel's
- * vxlan device whose header is made into a Geneve header, and back, on the link below it.
+ * How a Geneve tunnel is made. `geneve`: the kernel's geneve device. The others are the kernel's vxlan
+ * device whose header is made into a Geneve header, and back, on the link below it: `vxlan-ebpf` by
+ * eBPF programs, `vxlan-nft` by nft chains.
  */
-export type TunnelKind = 'geneve' | 'vxlan-rewrite';
+export type TunnelKind = 'geneve' | 'vxlan-ebpf' | 'vxlan-nft';
 
-export const TUNNEL_KINDS: readonly TunnelKind[] = ['geneve', 'vxlan-rewrite'];
+/** The best first. */
+export const TUNNEL_KINDS = ['geneve', 'vxlan-ebpf', 'vxlan-nft'] as const;
 
 /** The words that `doctor` and results use. */
 export const TUNNEL_KIND_TEXT: Readonly<Record<TunnelKind, string>> = {
   geneve: "the kernel's geneve device",
-  'vxlan-rewrite': 'vxlan device with its header rewritten to Geneve (nft netdev)',
+  'vxlan-ebpf': 'vxlan device with its header rewritten to Geneve (eBPF at the link below)',
+  'vxlan-nft': 'vxlan device with its header rewritten to Geneve (nft netdev)',
 };
 
 /** One end of a point-to-point Geneve tunnel over IPv4. */

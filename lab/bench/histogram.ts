@@ -38,3 +38,41 @@ export function mergeHistograms(packed: readonly string[]): Histogram {
   for (const text of packed) all.add(unpackHistogram(text));
   return all;
 }
+
+export interface Quantile {
+  readonly percentile: number;
+  readonly valueUs: number;
+}
+
+const TICKS: readonly number[] = [
+  ...Array.from({ length: 99 }, (_, index) => index + 1),
+  ...[99.5, 99.9, 99.95, 99.99, 100],
+];
+
+/** The shape of a distribution: values in rising order, none twice; empty for no values. */
+export function quantiles(histogram: Histogram): readonly Quantile[] {
+  if (histogram.totalCount === 0) return [];
+  const all = TICKS.map((percentile) => ({
+    percentile,
+    valueUs: percentileUs(histogram, percentile),
+  }));
+  return all.filter(({ valueUs }, index) => valueUs !== all[index + 1]?.valueUs);
+}
+
+export interface Moments {
+  readonly count: number;
+  readonly minUs: number;
+  readonly maxUs: number;
+  readonly meanUs: number;
+  readonly deviationUs: number;
+}
+
+export function momentsOf(histogram: Histogram): Moments {
+  return {
+    count: histogram.totalCount,
+    minUs: histogram.minNonZeroValue / STEPS_PER_US,
+    maxUs: histogram.maxValue / STEPS_PER_US,
+    meanUs: histogram.mean / STEPS_PER_US,
+    deviationUs: histogram.stdDeviation / STEPS_PER_US,
+  };
+}

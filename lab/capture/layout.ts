@@ -1,3 +1,5 @@
+import type { TunnelKind } from '../../dataplane/tunnels/tunnel.ts';
+
 /**
  * Files of one capture directory (`results/<run>/`), the contract between the recorder that writes
  * them, the dissector that reads them and whoever looks at them later.
@@ -42,6 +44,8 @@ export interface RecordedInterface {
   readonly mac: string;
   /** What the kernel calls its kind: `veth`, `vxlan`, `geneve`; absent for loopback. */
   readonly kind?: string;
+  /** How it was made, where it is a Geneve tunnel. */
+  readonly tunnel?: TunnelKind;
   /** File name under `interfaces/`. */
   readonly file: string;
   readonly frames: number;

@@ -11,6 +11,8 @@ import {
 } from '../../dataplane/kernel/packet.ts';
 import { realtimeNs } from '../../dataplane/kernel/process.ts';
 import { type Link, listLinks } from '../../dataplane/kernel/rtnetlink-list.ts';
+import { listTunnels } from '../../dataplane/tunnels/list-tunnels.ts';
+import type { TunnelKind } from '../../dataplane/tunnels/tunnel.ts';
 import { ConntrackLog } from './conntrack-log.ts';
 import { CAPTURE_FILES, type RecordedInterface, type Recording } from './layout.ts';
 import { LINK_TYPE } from './pcapng.ts';
@@ -29,6 +31,7 @@ interface OpenCapture {
   readonly id: number;
   readonly fileName: string;
   readonly file: number;
+  readonly tunnel: TunnelKind | undefined;
 }
 
 /** ARPHRD_* with an Ethernet header in front; loopback frames have one too. */
@@ -140,7 +143,8 @@ export class RecorderSession {
         receiveBytes: this.#options.bufferBytes,
         ignoreOutgoing: link.isLoopback,
       });
-      this.#captures.set(key, { netns, link, id, fileName, file });
+      const tunnel = tunnelKindOf(fd, link);
+      this.#captures.set(key, { netns, link, id, fileName, file, tunnel });
     } catch (error) {
       closeSync(file);
       rmSync(path, { force: true });
@@ -197,6 +201,7 @@ export class RecorderSession {
       name: capture.link.name,
       mac: capture.link.mac,
       ...(capture.link.kind !== '' && { kind: capture.link.kind }),
+      ...(capture.tunnel !== undefined && { tunnel: capture.tunnel }),
       file: capture.fileName,
       frames: counted.frames - counted.unwritten,
       // A frame that did not reach the disk is as lost as one that the kernel dropped.
@@ -212,4 +217,10 @@ export class RecorderSession {
     this.#conntrack.remove(name);
     closeNetns(netns.fd);
   }
+}
+
+/** Looked at while it is there: what makes a vxlan device one is gone with it. */
+function tunnelKindOf(netns: number, link: Link): TunnelKind | undefined {
+  if (link.kind !== 'vxlan' && link.kind !== 'geneve') return undefined;
+  return listTunnels(netns).find(({ index }) => index === link.index)?.kind;
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { addBench } from './bench.ts';
 import { addBreak } from './break.ts';
 import { addApply } from './apply.ts';
 import { addCapture } from './capture.ts';
@@ -47,6 +48,7 @@ const VERBS = [
   addClaims,
   addDiff,
   addMutate,
+  addBench,
   addRegress,
   addBreak,
   addDiagnose,

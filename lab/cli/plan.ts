@@ -2,12 +2,13 @@ import type { Command } from 'commander';
 import { renderCommands, renderObjects } from '../plan/render.ts';
 import { redirectCommands } from '../run/redirect-commands.ts';
 import type { CommandContext } from './context.ts';
-import { topologyArgument, planFromFile } from './world.ts';
+import { planFromFile, topologyArgument, tunnelsOption } from './world.ts';
 
 interface PlanOptions {
   readonly era?: string;
   readonly cni?: string;
   readonly iptables?: string;
+  readonly tunnels?: string;
   readonly commands?: boolean;
   readonly json?: boolean;
 }
@@ -27,6 +28,7 @@ export function addPlan(program: Command, context: CommandContext): void {
       '--iptables <backend>',
       'nft or legacy; whatever iptables is on this machine unless given',
     )
+    .addOption(tunnelsOption())
     .option('--commands', 'print the commands that building it equals instead of the objects')
     .option('--json', 'the whole plan as one JSON value on stdout')
     .addHelpText('after', '\nExample:\n  npm run lab -- plan topologies/same-node.yaml --commands')

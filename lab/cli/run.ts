@@ -18,12 +18,19 @@ import { type CommandContext, requireRoot } from './context.ts';
 import { EXIT } from './exit.ts';
 import { type Output, shortPath } from './output.ts';
 import { followBuild } from './progress.ts';
-import { resultsOption, topologyArgument, planFromFile, requireCapabilities } from './world.ts';
+import {
+  planFromFile,
+  requireCapabilities,
+  resultsOption,
+  topologyArgument,
+  tunnelsOption,
+} from './world.ts';
 
 interface RunOptions {
   readonly era?: string;
   readonly cni?: string;
   readonly iptables?: string;
+  readonly tunnels?: string;
   readonly lab?: string;
   readonly results: string;
   readonly keep?: boolean;
@@ -42,6 +49,7 @@ export function addRun(program: Command, context: CommandContext): void {
       '--iptables <backend>',
       'nft or legacy; whatever iptables is on this machine unless given',
     )
+    .addOption(tunnelsOption())
     .option('--lab <name>', 'name of the lab; that of the topology unless given')
     .addOption(resultsOption('where the results of runs go'))
     .option('--keep', 'leave the lab running afterwards')
@@ -98,7 +106,7 @@ async function proveScenarios(
     facts: observation.facts,
     scenarios: verdict.scenarios,
     rules: await readRulesReports(lab, observation.facts),
-    about: await aboutTunnels(plan, observation.facts),
+    about: aboutTunnels(plan, observation.facts),
   });
   output.result(verdict, () => {
     const shown = { color: output.color, width: output.width };

@@ -51,7 +51,7 @@ export function addTrace(program: Command, context: CommandContext): void {
       );
       const verdict = judgeScenario(scenario, facts);
       if (options.html !== undefined) {
-        const about = await aboutTunnels(lab.plan, facts);
+        const about = aboutTunnels(lab.plan, facts);
         const rules = await readRulesReports(lab, facts);
         const made = { directory, plan: lab.plan, facts, scenarios: [verdict], rules, about };
         await writeRunPage(options.html, { verb: 'trace', ...made });

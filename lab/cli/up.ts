@@ -3,12 +3,13 @@ import { createLab } from '../world/client.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { followBuild } from './progress.ts';
 import { renderStatus } from './status.ts';
-import { topologyArgument, planFromFile, requireCapabilities } from './world.ts';
+import { planFromFile, requireCapabilities, topologyArgument, tunnelsOption } from './world.ts';
 
 interface UpOptions {
   readonly era?: string;
   readonly cni?: string;
   readonly iptables?: string;
+  readonly tunnels?: string;
   readonly lab?: string;
   readonly json?: boolean;
 }
@@ -25,6 +26,7 @@ export function addUp(program: Command, context: CommandContext): void {
       '--iptables <backend>',
       'nft or legacy; whatever iptables is on this machine unless given',
     )
+    .addOption(tunnelsOption())
     .option('--lab <name>', 'name of the lab; that of the topology unless given')
     .option('--json', 'the status as one JSON value on stdout')
     .addHelpText(

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
 import type { Era } from '../../dataplane/redirect/era.ts';
+import { TUNNEL_KINDS } from '../../dataplane/tunnels/tunnel.ts';
 import { loadTopology } from '../../topologies/load.ts';
 import { missingFor, type Capability } from '../hosts/capabilities.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -15,6 +16,7 @@ export interface TopologyOptions {
   readonly era?: string;
   readonly cni?: string;
   readonly iptables?: string;
+  readonly tunnels?: string;
   readonly lab?: string;
 }
 
@@ -50,6 +52,13 @@ export function topologyArgument(): Argument {
   );
 }
 
+/** `--tunnels`, of verbs that can build era geneve. */
+export function tunnelsOption(): Option {
+  const kinds = TUNNEL_KINDS.join(', ');
+  const text = `era geneve: ${kinds}; the first that works on this machine unless given`;
+  return new Option('--tunnels <kind>', text);
+}
+
 /** `--topology`, where a verb has other arguments: a file of the project's own unless given. */
 export function topologyOption(text: string, name: string): Option {
   return new Option('--topology <file>', text).default(
@@ -61,8 +70,8 @@ export function topologyOption(text: string, name: string): Option {
 /** Reads a topology and decides everything about its world. Touches nothing. */
 export function planFromFile(file: string, options: TopologyOptions): Plan {
   const topology = loadTopology(file);
-  const { lab, era, cni, iptables } = options;
-  return planLab(topology, { lab, era, cni, iptables });
+  const { lab, era, cni, iptables, tunnels } = options;
+  return planLab(topology, { lab, era, cni, iptables, tunnels });
 }
 
 /** @throws CommandError LAB_CANNOT_RUN naming what this machine lacks for the plan's era */
@@ -71,12 +80,13 @@ export async function requireCapabilities(plan: Plan): Promise<void> {
 }
 
 /** What a plan asks of the machine, in the words of `capabilities.ts`. */
-function needsOf({ era, cni, iptables, pods }: Plan): readonly string[] {
+function needsOf({ era, cni, iptables, tunnels, pods }: Plan): readonly string[] {
   const hasSidecars = pods.some(({ sidecar }) => sidecar !== undefined);
   return [
     era,
     `cni ${cni}`,
     ...(iptables === undefined ? [] : [`iptables ${iptables}`]),
+    ...(tunnels === undefined ? [] : [`tunnels ${tunnels}`]),
     ...(hasSidecars ? ['sidecars'] : []),
   ];
 }

@@ -1,6 +1,7 @@
 import { rewriteTable } from '../../dataplane/tunnels/header-rewrite.ts';
 import { inPlace, tryInPlace } from '../world/in-place.ts';
 import type { Lab } from '../world/lab.ts';
+import { tunnelsInPlace } from '../world/tunnels-in-place.ts';
 
 export const SECTIONS = [
   'rules',
@@ -46,7 +47,7 @@ export async function readKernel(lab: Lab, place: string): Promise<KernelReading
     sets: [...membersOf(ipsets), ...nft.sets].sort(),
     'policy rules': linesOf(rules),
     routes: linesOf(routes).filter((line) => !/table local|^broadcast|fe80|ff00/.test(line)),
-    links: linksOf(links, nft.rewritten),
+    links: linksOf(links, standIns(lab, place)),
     sockets: socketsOf(sockets),
     sysctls: linesOf(sysctls).map(sysctlOf).filter(isOfWorld).sort(),
   };
@@ -82,8 +83,6 @@ function rulesOf(text: string): string[] {
 interface NftReading {
   readonly rules: string[];
   readonly sets: string[];
-  /** Vxlan devices whose headers nft makes Geneve: the lab's stand-in for the kernel's device. */
-  readonly rewritten: ReadonlySet<string>;
 }
 
 /** Tables that iptables does not show: inet, netdev and others that somebody made with nft. */
@@ -94,15 +93,19 @@ async function readNft(lab: Lab, place: string): Promise<NftReading> {
     .filter((text) => /^table (?!ip6? )/.test(text));
   const name = (text: string): string => /^table (\S+ \S+)/.exec(text)?.[1] ?? '';
   const isRewrite = (text: string): boolean => name(text).startsWith(REWRITE_PREFIX);
-  const rewritten = tables.filter(isRewrite).map((text) => name(text).slice(REWRITE_PREFIX.length));
   const parts = tables
     .filter((text) => !isRewrite(text))
     .map((text) => readTable(name(text), text));
   return {
     rules: parts.flatMap(({ rules }) => rules),
     sets: parts.flatMap(({ sets }) => sets),
-    rewritten: new Set(rewritten),
   };
+}
+
+/** Vxlan devices whose headers are made Geneve: the lab's stand-in for the kernel's device. */
+function standIns(lab: Lab, place: string): ReadonlySet<string> {
+  const tunnels = tunnelsInPlace(lab, place).filter(({ kind }) => kind !== 'geneve');
+  return new Set(tunnels.map(({ name }) => name));
 }
 
 const REWRITE_PREFIX = `netdev ${rewriteTable('')}`;

@@ -9,6 +9,5 @@ const TUNNEL_ENDS: ReadonlySet<string> = new Set(['istioin', 'istioout', 'pistio
 export function tunnelKindOf(era: Era, recording: Recording | undefined): TunnelKind | undefined {
   if (era !== 'geneve') return undefined;
   const ends = (recording?.interfaces ?? []).filter(({ name }) => TUNNEL_ENDS.has(name));
-  if (ends.some(({ kind }) => kind === 'geneve')) return 'geneve';
-  return ends.some(({ kind }) => kind === 'vxlan') ? 'vxlan-rewrite' : undefined;
+  return ends.find(({ tunnel }) => tunnel !== undefined)?.tunnel;
 }

@@ -1,4 +1,5 @@
 import type { IptablesBackend } from '../../dataplane/redirect/era.ts';
+import { TUNNEL_KINDS, type TunnelKind } from '../../dataplane/tunnels/tunnel.ts';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
@@ -190,9 +191,14 @@ export async function probeMachine(): Promise<readonly Capability[]> {
 export async function missingFor(...needs: readonly string[]): Promise<readonly Capability[]> {
   const wanted = PROBES.filter((probe) => needs.some((need) => isRequired(probe.required, need)));
   const tried = await Promise.all(wanted.map(tryProbe));
-  if (needs.includes('geneve')) tried.push(await geneveTunnels());
+  if (needs.includes('geneve')) tried.push(await geneveTunnels(tunnelKindIn(needs)));
   if (needs.includes('sidecars')) tried.push(await envoyCapability());
   return tried.filter((capability) => !capability.present);
+}
+
+/** The one kind of tunnel that is asked for, as `tunnels vxlan-nft`. */
+function tunnelKindIn(needs: readonly string[]): TunnelKind | undefined {
+  return TUNNEL_KINDS.find((kind) => needs.includes(`tunnels ${kind}`));
 }
 
 export function isRequired(required: Capability['required'], era: string): boolean {

@@ -4,6 +4,7 @@ import {
   DEFAULT_GENEVE_RELEASE,
   GENEVE_RELEASES,
 } from '../../dataplane/redirect/geneve-constants.ts';
+import { TUNNEL_KINDS } from '../../dataplane/tunnels/tunnel.ts';
 import { CNI_NAMES, type CniName } from '../../topologies/cni.ts';
 import { scenarioInEra } from '../../topologies/era-expectations.ts';
 import { nearest } from '../../topologies/nearest.ts';
@@ -33,6 +34,8 @@ export interface PlanOptions {
   readonly cni?: string;
   /** Backend of iptables instead of the topology's. */
   readonly iptables?: string;
+  /** How tunnels of era geneve are made; the best that the machine has when absent. */
+  readonly tunnels?: string;
   /** Whether ztunnel answers DNS, instead of what the topology says. */
   readonly dnsCapture?: boolean;
   /** A second pod for the ztunnel of each node: one can take over from the other (`Lab.surge`). */
@@ -63,6 +66,7 @@ export function planLab(topology: Topology, options: PlanOptions = {}): Plan {
     topologyFile: topology.file,
     era,
     ...releaseIn(era, topology.release),
+    ...tunnelsIn(era, options.tunnels),
     dnsCapture: options.dnsCapture ?? topology.dnsCapture ?? era !== 'geneve',
     ...(iptables === undefined ? {} : { iptables }),
     cni,
@@ -128,6 +132,19 @@ function backendOf(name: string): IptablesBackend {
   if (backend !== undefined) return backend;
   const message = `Cannot plan iptables "${name}": want one of ${IPTABLES_BACKENDS.join(', ')}`;
   throw new PlanError('LAB_UNKNOWN_IPTABLES', name, message, nearest(name, IPTABLES_BACKENDS));
+}
+
+/** In the eras without tunnels nobody may wish for some. */
+function tunnelsIn(era: Era, name: string | undefined): Pick<Plan, 'tunnels'> {
+  if (name === undefined) return {};
+  const tunnels = TUNNEL_KINDS.find((one) => one === name);
+  if (tunnels === undefined) {
+    const message = `Cannot plan tunnels "${name}": want one of ${TUNNEL_KINDS.join(', ')}`;
+    throw new PlanError('LAB_UNKNOWN_TUNNELS', name, message, nearest(name, TUNNEL_KINDS));
+  }
+  if (era === 'geneve') return { tunnels };
+  const message = `Cannot plan tunnels "${name}" in era "${era}": only era "geneve" has tunnels`;
+  throw new PlanError('LAB_PLAN_CONFLICT', name, message);
 }
 
 function cniOf(name: string): CniName {

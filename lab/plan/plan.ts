@@ -1,5 +1,6 @@
 import type { Era, IptablesBackend, TproxyRelease } from '../../dataplane/redirect/era.ts';
 import type { GeneveRelease } from '../../dataplane/redirect/geneve-constants.ts';
+import type { TunnelKind } from '../../dataplane/tunnels/tunnel.ts';
 import type { CniName, NetworkPolicyFlavour } from '../../topologies/cni.ts';
 import type { GuestPlan } from './guests.ts';
 import type { SidecarPlan } from './sidecars.ts';
@@ -23,6 +24,8 @@ export interface Plan {
   readonly release?: GeneveRelease;
   /** Istio release that era inpod-tproxy follows, when the topology says. */
   readonly tproxyRelease?: TproxyRelease;
+  /** How the tunnels of era geneve are made; the best that the machine has when absent. */
+  readonly tunnels?: TunnelKind;
   readonly dnsCapture: boolean;
   /** Backend of iptables in every namespace; whatever `iptables` is on the machine when absent. */
   readonly iptables?: IptablesBackend;

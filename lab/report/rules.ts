@@ -80,6 +80,12 @@ function renderHost({ host }: RulesReading, { width }: RulesTextOptions): readon
   const links = host.links.flatMap((link) => [
     wrapText(`${link.name}: ${link.found ?? 'NOT HERE'}, ${link.address}`, 2, width, 6),
     why(link.why),
+    ...(link.programs ?? []).map(({ link: below, way, id, tag, instructions }) => {
+      const what = way === 'leaving' ? 'VXLAN becomes Geneve' : 'Geneve becomes VXLAN';
+      const count = `${instructions.filter((line) => !line.endsWith(':')).length} instructions`;
+      const program = `eBPF geneve_${way}, id ${id}, tag ${tag}, ${count} (--json lists them)`;
+      return wrapText(`at ${below}, ${way}: ${what} (${program})`, 6, width, 11);
+    }),
   ]);
   const settings = host.settings.flatMap(({ key, value, found, why: reason }) => [
     `  ${key} = ${found ?? 'NOT HERE'}${found === value ? '' : ` (wanted: ${value})`}`,

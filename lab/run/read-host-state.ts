@@ -1,5 +1,10 @@
 import type { RuleSet, SysctlEntry, TunnelLink } from '../../dataplane/redirect/rule.ts';
 import { finishInPlace } from '../world/in-place.ts';
+import { listProgram } from '../../dataplane/kernel/bpf-assembler.ts';
+import type { HeaderProgram } from '../../dataplane/tunnels/header-programs.ts';
+import { headerProgram, type HeaderWay } from '../../dataplane/tunnels/header-program.ts';
+import { TUNNEL_KIND_TEXT } from '../../dataplane/tunnels/tunnel.ts';
+import { tunnelsInPlace } from '../world/tunnels-in-place.ts';
 import type { Lab } from '../world/lab.ts';
 
 /** A kernel setting that the era wants, and what it is. */
@@ -12,7 +17,19 @@ export interface SettingReading extends SysctlEntry {
 export interface LinkReading extends TunnelLink {
   /** VNI, remote, port, state and kind, as the kernel tells them; absent: there is none. */
   readonly found?: string;
+  /** The eBPF programs that rewrite its header, where it has such. */
+  readonly programs?: readonly ProgramReading[];
   readonly isRight: boolean;
+}
+
+/** A program at the link below a tunnel; its instructions are those that the kernel was given. */
+export interface ProgramReading {
+  readonly link: string;
+  readonly way: HeaderWay;
+  /** As `bpftool` shows them. */
+  readonly id: number;
+  readonly tag: string;
+  readonly instructions: readonly string[];
 }
 
 export interface HostStateReading {
@@ -72,6 +89,7 @@ async function readLinks(
   if (wanted.length === 0) return [];
   const argv = ['ip', '-j', '-d', 'link', 'show'];
   const { stdout } = await finishInPlace(lab, target, argv);
+  const made = tunnelsInPlace(lab, target);
   const links = (stdout.trim() === '' ? [] : JSON.parse(stdout)) as readonly LinkJson[];
   return wanted.map((tunnel) => {
     const link = links.find(({ ifname }) => ifname === tunnel.name);
@@ -81,8 +99,19 @@ async function readLinks(
     const state = link.flags.includes('UP') ? 'up' : 'down';
     const isRight =
       id === tunnel.vni && remote === tunnel.remote && port === tunnel.port && state === 'up';
-    const how = kind === 'vxlan' ? 'vxlan, header rewritten to Geneve' : kind;
-    const found = `VNI ${String(id)} to ${String(remote)}:${String(port)}, ${state} (${how})`;
-    return { ...tunnel, found, isRight };
+    const tunnelMade = made.find(({ name }) => name === tunnel.name);
+    const how = tunnelMade === undefined ? `${kind}, no Geneve` : TUNNEL_KIND_TEXT[tunnelMade.kind];
+    const found = `VNI ${String(id)} to ${String(remote)}:${String(port)}, ${state}, ${how}`;
+    const programs = tunnelMade?.programs?.map((program) => readProgram(tunnel, program));
+    return {
+      ...tunnel,
+      found,
+      ...(programs === undefined ? {} : { programs }),
+      isRight: isRight && tunnelMade !== undefined,
+    };
   });
+}
+
+function readProgram(tunnel: TunnelLink, { link, way, id, tag }: HeaderProgram): ProgramReading {
+  return { link: link.name, way, id, tag, instructions: listProgram(headerProgram(tunnel, way)) };
 }

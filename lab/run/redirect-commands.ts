@@ -6,8 +6,8 @@ import type { Plan, PodPlan } from '../plan/plan.ts';
 import { wantedRules } from './wanted-rules.ts';
 
 const GENEVE_DEVICE = [
-  "# It takes the kernel's geneve device; where there is none,",
-  '# the lab puts the same frames on the wire with vxlan and nft.',
+  "# It takes the kernel's geneve device; where there is none, the lab puts the same frames on",
+  '# the wire with vxlan, whose header eBPF programs at the link below rewrite, or else nft.',
 ];
 
 /** One namespace, and the pods of the mesh that its sets hold. */

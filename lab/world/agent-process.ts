@@ -21,6 +21,7 @@ export function agentSpec(plan: Plan, node: NodePlan): Omit<ChildSpec, 'netnsFd'
     PLUGIN_SOCKET: plugin,
     STATE_FILE: join(dirname(plugin), 'pods.json'),
     ...(plan.era === 'geneve' && {
+      TUNNELS: plan.tunnels ?? '',
       GENEVE_RELEASE: plan.release ?? DEFAULT_GENEVE_RELEASE,
       NODE_IP: node.address,
       POD_RANGE: node.podRange,

@@ -14,8 +14,8 @@ const TIMEOUT_MS = 240_000;
 /** Why an era cannot be run on both kernels here; undefined when it can. */
 export async function missingForBoth(): Promise<string | undefined> {
   if (!existsSync(CLI)) return 'no bundled programs: npm run build';
-  const fallBack = (await probeTunnels()).find(({ kind }) => kind === 'vxlan-rewrite');
-  return missingForUml() ?? (fallBack?.works === true ? undefined : fallBack?.evidence);
+  const fallBack = (await probeTunnels(['vxlan-ebpf', 'vxlan-nft'])).find(({ works }) => works);
+  return missingForUml() ?? (fallBack === undefined ? 'no stand-in for geneve here' : undefined);
 }
 
 /**

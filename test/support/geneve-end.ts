@@ -4,7 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ensureTunnel, listTunnels } from '../../dataplane/tunnels/ensure-tunnel.ts';
+import { ensureTunnel } from '../../dataplane/tunnels/ensure-tunnel.ts';
+import { listTunnels } from '../../dataplane/tunnels/list-tunnels.ts';
 import type { TunnelKind } from '../../dataplane/tunnels/tunnel.ts';
 
 const ECHO_PORT = 7000;
@@ -20,9 +21,7 @@ async function main([kind, own, other, underlay]: readonly string[]): Promise<vo
   const served = serveOnce();
   const echoed = await echoOf(`192.168.126.${other}`);
   const servedBytes = await served;
-  process.stdout.write(
-    `${JSON.stringify({ tunnels: await listTunnels(), echoed, servedBytes })}\n`,
-  );
+  process.stdout.write(`${JSON.stringify({ tunnels: listTunnels(), echoed, servedBytes })}\n`);
 }
 
 /** Bytes echoed on the first connection that brought any. */

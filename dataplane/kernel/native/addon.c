@@ -10,6 +10,7 @@ void register_poll(napi_env env, napi_value exports);
 void register_netlink(napi_env env, napi_value exports);
 void register_packet(napi_env env, napi_value exports);
 void register_timer(napi_env env, napi_value exports);
+void register_bpf(napi_env env, napi_value exports);
 #ifdef HAVE_ENGINE
 void register_engine(napi_env env, napi_value exports);
 #endif
@@ -24,6 +25,7 @@ NAPI_MODULE_INIT() {
   register_netlink(env, exports);
   register_packet(env, exports);
   register_timer(env, exports);
+  register_bpf(env, exports);
 #ifdef HAVE_ENGINE
   register_engine(env, exports);
 #endif

@@ -15,6 +15,8 @@ export interface OpenLoopOrder extends Window {
   readonly kind: 'open-loop';
   /** Requests per second over all connections, evenly spread. */
   readonly rate: number;
+  /** Tell of each request when it was sent and when answered. */
+  readonly isTraced?: boolean;
 }
 
 /** Each connection asks again as soon as it is answered. */
@@ -60,4 +62,6 @@ export interface LatencyResult {
   readonly sent: string;
   /** How late the generator itself was: from due to sent, of requests whose connection was free. */
   readonly lateness: string;
+  /** Of each request of the window, in order: Unix nanoseconds as decimal strings. */
+  readonly trace?: readonly (readonly [sentNs: string, answeredNs: string])[];
 }

@@ -1,5 +1,6 @@
 import type { Histogram } from 'hdr-histogram-js';
 import { createDataPath } from '../../../dataplane/hbone/data-path.ts';
+import { realtimeNs } from '../../../dataplane/kernel/process.ts';
 import { createHistogram, packHistogram, recordMs } from '../histogram.ts';
 import { HttpLane, type LaneOwner } from './http-lane.ts';
 import type { LatencyResult, OpenLoopOrder } from './load-order.ts';
@@ -14,6 +15,8 @@ const LOOK_MS = 5;
 interface Asked {
   readonly dueMs: number;
   sentMs: number;
+  /** Unix time; of traced requests. */
+  sentNs: bigint;
 }
 
 /**
@@ -23,7 +26,7 @@ interface Asked {
  */
 export async function openLoad(order: OpenLoopOrder, window: WindowOf): Promise<LoadOutcome> {
   using path = createDataPath();
-  const measured = new Measured();
+  const measured = new Measured(order.isTraced === true);
   const lanes: PacedLane[] = [];
   for (let i = 0; i < order.connections; i++)
     lanes.push(await PacedLane.open(path, order, measured));
@@ -65,9 +68,16 @@ class Measured {
   readonly intended: Histogram = createHistogram();
   readonly #sent: Histogram = createHistogram();
   readonly #lateness: Histogram = createHistogram();
+  readonly #trace: (readonly [string, string])[] = [];
+  readonly isTraced: boolean;
 
-  record({ dueMs, sentMs }: Asked): void {
+  constructor(isTraced: boolean) {
+    this.isTraced = isTraced;
+  }
+
+  record({ dueMs, sentMs, sentNs }: Asked): void {
     if (dueMs < this.sinceMs) return;
+    if (this.isTraced) this.#trace.push([String(sentNs), String(realtimeNs())]);
     const now = performance.now();
     recordMs(this.intended, now - dueMs);
     recordMs(this.#sent, now - sentMs);
@@ -82,6 +92,7 @@ class Measured {
       intended: packHistogram(this.intended),
       sent: packHistogram(this.#sent),
       lateness: packHistogram(this.#lateness),
+      ...(this.isTraced && { trace: this.#trace }),
     };
   }
 }
@@ -107,7 +118,7 @@ class PacedLane implements LaneOwner {
   }
 
   ask(dueMs: number): void {
-    const asked = { dueMs, sentMs: 0 };
+    const asked = { dueMs, sentMs: 0, sentNs: 0n };
     if (this.#lane.isBroken) return this.#lose([asked]);
     this.#asked.push(asked);
     if (this.#asked.length > 1) return;
@@ -136,6 +147,7 @@ class PacedLane implements LaneOwner {
 
   #send(asked: Asked): void {
     asked.sentMs = performance.now();
+    if (this.#measured.isTraced) asked.sentNs = realtimeNs();
     this.#lane.ask();
   }
 

@@ -105,7 +105,10 @@ export async function startBenchLab(mode: ModeName, options: BenchLabOptions): P
 
 async function setSysctls(lab: Lab): Promise<void> {
   const { nodes, pods } = lab.plan;
-  const places = [...nodes.map((node) => node.name), ...pods.map((pod) => `${pod.namespace}/${pod.name}`)];
+  const places = [
+    ...nodes.map((node) => node.name),
+    ...pods.map((pod) => `${pod.namespace}/${pod.name}`),
+  ];
   const codes = await Promise.all(
     places.map((place) => lab.exec(place, ['sh', '-ec', SYSCTLS], { stdio: 'ignore' })),
   );

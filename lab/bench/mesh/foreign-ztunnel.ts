@@ -46,7 +46,13 @@ export async function startForeignZtunnels(
       CA_CERT_FILE: ca.certFile,
       CA_KEY_FILE: ca.keyFile,
     };
-    return [pod.name, await startInLab(lab, `${pod.namespace}/${pod.name}`, argv, { name: `ztunnel-${pod.name}`, env })];
+    return [
+      pod.name,
+      await startInLab(lab, `${pod.namespace}/${pod.name}`, argv, {
+        name: `ztunnel-${pod.name}`,
+        env,
+      }),
+    ];
   });
   return new Map(await Promise.all(started));
 }

@@ -1,11 +1,11 @@
+import { TUNNEL_KIND_TEXT } from '../../../dataplane/tunnels/tunnel.ts';
 import type { RunFacts } from '../../facts/facts.ts';
-import { geneveTunnels } from '../../hosts/geneve-tunnels.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { counted } from '../text.ts';
 import type { AboutLine } from './report-input.ts';
 
 /** Which tunnels a run used and what made them: results of era geneve are nothing without it. */
-export async function aboutTunnels(plan: Plan, facts: RunFacts): Promise<readonly AboutLine[]> {
+export function aboutTunnels(plan: Plan, facts: RunFacts): readonly AboutLine[] {
   const hbone = facts.connections.filter(({ tls }) =>
     tls?.streams.some(({ method }) => method === 'CONNECT'),
   );
@@ -23,7 +23,9 @@ export async function aboutTunnels(plan: Plan, facts: RunFacts): Promise<readonl
       name: 'Pod network',
       value: overlays.length === 0 ? plan.cni : `${plan.cni}: ${overlayText(overlays)}`,
     },
-    ...(plan.era === 'geneve' ? [{ name: 'Geneve', value: (await geneveTunnels()).evidence }] : []),
+    ...(facts.tunnels === undefined
+      ? []
+      : [{ name: 'Geneve', value: `by ${TUNNEL_KIND_TEXT[facts.tunnels]}` }]),
   ];
 }
 

@@ -1,0 +1,143 @@
+import type { ModeBudget } from '../bench/budget/budget.ts';
+import { PARTS } from '../bench/budget/split-request.ts';
+import type { BenchRun } from '../bench/mesh/bench-run.ts';
+import { cellTitle } from '../bench/mesh/cell.ts';
+import type { Comparison } from '../bench/mesh/compare-modes.ts';
+import { type ModeName, titleOf } from '../bench/mesh/modes.ts';
+import type { CellSummary, LatencySummary, ModeSummary } from '../bench/mesh/summarise.ts';
+import {
+  BUDGET_ABOUT,
+  busyText,
+  cautions,
+  COMPARABLE,
+  comparisonText,
+  cpuText,
+  intervalText,
+  memoryText,
+  PART_WORDS,
+  rateText,
+  runText,
+  SIDECAR_BOUND,
+  signed,
+  timeText,
+  workText,
+} from './bench-words.ts';
+import { columns, pad, styled, type TextOptions, wrap } from './text.ts';
+
+export interface BenchTextOptions extends TextOptions {
+  readonly width: number;
+}
+
+export interface BenchReport {
+  readonly run: BenchRun;
+  readonly cells: readonly CellSummary[];
+  readonly comparisons: readonly Comparison[];
+}
+
+/** The result of a benchmark as tables for people. */
+export function renderBench(report: BenchReport, options: BenchTextOptions): string {
+  const { run, cells, comparisons } = report;
+  const paragraph = (text: string): string => wrap(text, options.width, '').join('\n');
+  const title = styled(`bench ${run.preset}: ${run.title}`, 'bold', options);
+  const busy = busyText(run);
+  return [
+    `${title}\n${paragraph(runText(run))}`,
+    ...(busy === undefined ? [] : [styled(paragraph(busy), 'yellow', options)]),
+    ...cells.map((cell) => cellTable(cell, options)),
+    ...(comparisons.length > 0 ? [orderText(comparisons, options)] : []),
+    ...(run.budgets.length > 0 ? [budgetTable(run.budgets, options)] : []),
+    ...run.lacking.map(({ mode, why }) => paragraph(`Not measured: ${titleOf(mode)}. ${why}`)),
+    [...cautions(cells), COMPARABLE, ...(run.modes.includes('sidecar') ? [SIDECAR_BOUND] : [])]
+      .map(paragraph)
+      .join('\n'),
+  ].join('\n\n');
+}
+
+function cellTable(summary: CellSummary, options: BenchTextOptions): string {
+  const { cell, modes } = summary;
+  const head = styled(cellTitle(cell), 'bold', options);
+  const isLatency = cell.kind === 'open-loop';
+  const titles = isLatency
+    ? ['', 'p50', 'p90', 'p99', 'p99.9', 'p50 added (95 %)', 'p99 added (95 %)']
+    : ['', 'per second', '95 %'];
+  const rows = modes.map((row) => [
+    titleOf(row.mode),
+    ...(row.latency && isLatency ? latencyCells(row, row.latency) : rateCells(summary, row)),
+    cpuText(row.proxyCpuMs.median),
+    memoryText(row.proxyPeakBytes.median),
+  ]);
+  return `${head}\n${table([...titles, workText(summary), 'memory'], rows)}`;
+}
+
+function latencyCells({ added }: ModeSummary, latency: LatencySummary): readonly string[] {
+  const { p50Us, p90Us, p99Us, p999Us } = latency;
+  const addedText = (which: 'p50Us' | 'p99Us'): string => {
+    const interval = added?.[which];
+    if (interval === undefined) return '';
+    return `${signed(interval.median)} (${intervalText(interval, signed)})`;
+  };
+  return [
+    ...[p50Us, p90Us, p99Us].map(({ median }) => timeText(median)),
+    timeText(p999Us),
+    addedText('p50Us'),
+    addedText('p99Us'),
+  ];
+}
+
+function rateCells(summary: CellSummary, { perSecond }: ModeSummary): readonly string[] {
+  const text = (value: number): string => rateText(summary, value);
+  return [text(perSecond.median), intervalText(perSecond, text)];
+}
+
+function orderText(comparisons: readonly Comparison[], options: BenchTextOptions): string {
+  const [first] = comparisons;
+  const title = first ? `Order at ${cellTitle(first.cell)}` : 'Order';
+  return [
+    styled(title, 'bold', options),
+    ...comparisons.map((each) => `  ${comparisonText(each)}`),
+  ].join('\n');
+}
+
+function budgetTable(budgets: readonly ModeBudget[], options: BenchTextOptions): string {
+  const titles = [
+    'Where the median goes',
+    ...PARTS.map((part) => PART_WORDS[part].title),
+    'median',
+    'legs',
+    'readable between nodes',
+  ];
+  const rows = budgets.map((budget) => [
+    titleOf(budget.mode),
+    ...PARTS.map((part) => partText(budget.mode, budget.partsUs[part])),
+    timeText(budget.medianUs),
+    String(budget.legs),
+    `${budget.readable} of ${budget.requests}`,
+  ]);
+  return `${table(titles, rows)}\n${wrap(BUDGET_ABOUT, options.width, '').join('\n')}`;
+}
+
+/** A part that a mode has no interfaces for is told as such, not as nothing. */
+export function partText(mode: ModeName, us: number): string {
+  return us === 0 ? '–' : timeText(us);
+}
+
+/** Columns as wide as their widest text; all but the first to the right. */
+function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [titles, ...rows];
+  const widths = titles.map((_, column) =>
+    Math.max(...all.map((row) => columns(row[column] ?? ''))),
+  );
+  return all
+    .map((row) =>
+      titles
+        .map((_, column) => {
+          const text = row[column] ?? '';
+          const width = widths[column] ?? 0;
+          return column === 0 ? pad(text, width) : ' '.repeat(width - columns(text)) + text;
+        })
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
