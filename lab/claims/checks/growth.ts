@@ -33,7 +33,7 @@ export function growthFinding([small, large]: Published, doubling: readonly Grow
     `twice the mesh, 4 times what sidecars are told; ${countsOf(small)}; ${countsOf(large)}: ` +
     'the notes count all namespaces in the one and a sidecar’s own in the other; ' +
     'waypoints by number alone';
-  const evidence = [...doubling, small, large].map(rowText);
+  const evidence = [small, large, ...doubling].map(rowText);
   return settle(isSquare && isPublished && isOfWaypoints, text, { evidence });
 }
 
