@@ -11,26 +11,28 @@ import { closeFd } from './sockets.ts';
 export class FineTimer implements Disposable {
   readonly #fd: number;
   readonly #watch: FdWatch;
+  #isArmed = false;
+  #isDisposed = false;
 
   constructor(onExpired: () => void) {
     this.#fd = kernelCall('open a timer', () => native.timerOpen());
     this.#watch = watchFd(this.#fd, () => {
-      // Level-triggered: what is not armed again must not be told again.
-      this.disarm();
+      this.#isArmed = false;
       onExpired();
+      // Level-triggered: what is not armed again must not be told again.
+      if (!this.#isArmed && !this.#isDisposed) native.timerArm(this.#fd, 0);
     });
   }
 
   /** Values below one are one microsecond: zero would never expire. */
   arm(delayUs: number): void {
+    this.#isArmed = true;
     native.timerArm(this.#fd, Math.max(1, delayUs));
   }
 
-  disarm(): void {
-    native.timerArm(this.#fd, 0);
-  }
-
   [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     this.#watch[Symbol.dispose]();
     closeFd(this.#fd);
   }

@@ -15,6 +15,7 @@ import { benchCsv } from '../bench/mesh/write-csv.ts';
 import { missingFor } from '../hosts/capabilities.ts';
 import { envoyCapability, findEnvoy } from '../hosts/envoy.ts';
 import { type BenchReport, renderBench } from '../report/bench.ts';
+import { writeBenchPage } from '../report/html/bench-page.ts';
 import { inRunDirectory, requireResults } from '../run/results.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -123,6 +124,7 @@ async function writeFiles(
     writeFile(join(directory, name), text);
   await write('bench.json', JSON.stringify({ ...run, summary: cells, comparisons }, null, 1));
   await write('bench.csv', benchCsv(run));
+  await writeBenchPage(join(directory, 'index.html'), { run, cells, comparisons });
   await mkdir(join(directory, 'fortio'));
   for (const { name, content } of fortioFiles(run)) {
     await write(join('fortio', name), JSON.stringify(content, null, 1));
@@ -211,7 +213,6 @@ async function programsOf(
 ): Promise<BenchRun['programs']> {
   const envoy = modes.includes('sidecar') && findEnvoy() ? await envoyCapability() : undefined;
   return [
-    { name: 'Node.js', version: process.versions.node },
     ...(envoy ? [{ name: 'Envoy', version: envoy.evidence.split(',')[0] ?? '' }] : []),
     ...(ztunnel === undefined ? [] : [{ name: 'ztunnel', version: ztunnel }]),
   ];

@@ -3,7 +3,7 @@ import type { BenchRun } from '../bench/mesh/bench-run.ts';
 import { type CellSummary } from '../bench/mesh/summarise.ts';
 import { type Comparison, type Metric } from '../bench/mesh/compare-modes.ts';
 import { cellTitle } from '../bench/mesh/cell.ts';
-import { titleOf } from '../bench/mesh/modes.ts';
+import { type ModeName, titleOf } from '../bench/mesh/modes.ts';
 import type { Interval } from '../bench/statistics.ts';
 import { formatBytes } from './text.ts';
 
@@ -36,6 +36,11 @@ export const PART_WORDS: Readonly<
   app: { title: 'app', about: 'from its last interface back to it' },
 };
 
+/** A part that a mode has no interfaces for is told as such, not as nothing. */
+export function partText(us: number): string {
+  return us === 0 ? '–' : timeText(us);
+}
+
 /** How the parts of the budget were found, and what could not be. */
 export const BUDGET_ABOUT =
   'From time stamps of every interface that a request passed, one request at a time. A proxy’s part ' +
@@ -52,6 +57,12 @@ export function timeText(us: number): string {
   if (size < 1_000) return `${us.toFixed(0)} µs`;
   if (size < 1e6) return `${(us / 1_000).toFixed(size < 1e4 ? 2 : 1)} ms`;
   return `${(us / 1e6).toFixed(2)} s`;
+}
+
+/** The same along an axis: no digits that say nothing. */
+export function tickText(us: number): string {
+  const size = us < 1_000 ? 1 : us < 1e6 ? 1_000 : 1e6;
+  return `${Number((us / size).toPrecision(3))} ${{ 1: 'µs', 1_000: 'ms', 1e6: 's' }[size]}`;
 }
 
 export function signed(us: number): string {
@@ -89,50 +100,68 @@ export function memoryText(bytes: number): string {
 }
 
 /** One comparison as a sentence. */
-export function comparisonText({ metric, mode, than, ratio, verdict }: Comparison): string {
-  const times = `${ratio.median.toFixed(2)}× (${ratio.low.toFixed(2)}–${ratio.high.toFixed(2)})`;
+export function comparisonText(comparison: Comparison): string {
+  const { ratio, metric } = comparison;
+  return `${METRIC_WORDS[metric]}: ${againstText(comparison)}, ${ratio.median.toFixed(2)}× ${spanText(ratio)}`;
+}
+
+/** Who has more or less than whom. */
+export function againstText({ mode, than, verdict }: Comparison): string {
   const word = { less: 'less than', more: 'more than', unclear: 'cannot be told from' }[verdict];
-  return `${METRIC_WORDS[metric]}: ${titleOf(mode)} ${word} ${titleOf(than)}, ${times}`;
+  return `${titleOf(mode)} ${word} ${titleOf(than)}`;
+}
+
+/** The interval of a ratio. */
+export function spanText({ low, high }: Interval): string {
+  return `(${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
 const MOST_SHARE = 0.5;
 
 /** What a reader must know before believing a figure: about the generator, and loads not reached. */
 export function cautions(cells: readonly CellSummary[]): readonly string[] {
-  const dear = cells.flatMap(({ cell, modes }) =>
-    modes
-      .filter(({ clientShare }) => clientShare > MOST_SHARE)
-      .map(
-        ({ mode, clientShare }) =>
-          `${titleOf(mode)} ${clientShare.toFixed(2)} (${cellTitle(cell)})`,
-      ),
+  const rows = cells.flatMap(({ cell, modes }) => modes.map((row) => ({ cell, row })));
+  const dear = worstOfModes(rows, ({ row }) => row.clientShare).filter(
+    ({ value }) => value > MOST_SHARE,
   );
-  const missed = cells.flatMap(({ cell, modes }) =>
-    modes
-      .filter(({ perSecond }) => perSecond.median < REACHED * (cell.rate ?? 0))
-      .map(
-        (row) =>
-          `${titleOf(row.mode)} ${Math.round(row.perSecond.median).toLocaleString('en')}/s (${cellTitle(cell)})`,
-      ),
-  );
-  const failed = cells.flatMap(({ cell, modes }) =>
-    modes
-      .filter(({ failures }) => failures > 0)
-      .map(({ mode, failures }) => `${titleOf(mode)} ${failures} (${cellTitle(cell)})`),
-  );
+  const missed = rows.filter(({ cell, row }) => row.perSecond.median < REACHED * (cell.rate ?? 0));
+  const failed = rows.filter(({ row }) => row.failures > 0);
+  const list = (each: readonly string[]): string => each.join('; ');
   return [
-    ...(dear.length > 0
-      ? [
-          `The load generator used more than half of the CPU of what it measured (app and proxies): ${dear.join('; ')}.`,
-        ]
+    dear.length === 0
+      ? 'The load generator used less than half of the CPU of what it measured (app and proxies), everywhere.'
+      : 'The load generator used more than half of the CPU of what it measured (app and proxies), up to ' +
+        `${list(dear.map(({ mode, value, cell }) => `${value.toFixed(2)} of it with ${titleOf(mode)} (${cellTitle(cell)})`))}.`,
+    ...(missed.length === 0
+      ? []
       : [
-          'The load generator used less than half of the CPU of what it measured (app and proxies), everywhere.',
+          'Rates that were not reached, so their latency is that of a queue: ' +
+            `${list(missed.map(({ cell, row }) => `${titleOf(row.mode)} ${Math.round(row.perSecond.median).toLocaleString('en')}/s (${cellTitle(cell)})`))}.`,
         ]),
-    ...(missed.length > 0
-      ? [`Rates that were not reached, so their latency is that of a queue: ${missed.join('; ')}.`]
-      : []),
-    ...(failed.length > 0 ? [`Failed: ${failed.join('; ')}.`] : []),
+    ...(failed.length === 0
+      ? []
+      : [
+          `Failed: ${list(failed.map(({ cell, row }) => `${titleOf(row.mode)} ${row.failures} (${cellTitle(cell)})`))}.`,
+        ]),
   ];
+}
+
+interface CellRow {
+  readonly cell: CellSummary['cell'];
+  readonly row: CellSummary['modes'][number];
+}
+
+/** Of each mode the row with the largest value. */
+function worstOfModes(
+  rows: readonly CellRow[],
+  valueOf: (row: CellRow) => number,
+): readonly { readonly mode: ModeName; readonly value: number; readonly cell: CellRow['cell'] }[] {
+  const worst = new Map<ModeName, CellRow>();
+  for (const each of rows) {
+    const known = worst.get(each.row.mode);
+    if (known === undefined || valueOf(each) > valueOf(known)) worst.set(each.row.mode, each);
+  }
+  return [...worst].map(([mode, each]) => ({ mode, value: valueOf(each), cell: each.cell }));
 }
 
 /** Answered within the window; the last ones are still on their way when it closes. */

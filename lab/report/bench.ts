@@ -3,7 +3,7 @@ import { PARTS } from '../bench/budget/split-request.ts';
 import type { BenchRun } from '../bench/mesh/bench-run.ts';
 import { cellTitle } from '../bench/mesh/cell.ts';
 import type { Comparison } from '../bench/mesh/compare-modes.ts';
-import { type ModeName, titleOf } from '../bench/mesh/modes.ts';
+import { titleOf } from '../bench/mesh/modes.ts';
 import type { CellSummary, LatencySummary, ModeSummary } from '../bench/mesh/summarise.ts';
 import {
   BUDGET_ABOUT,
@@ -15,6 +15,7 @@ import {
   intervalText,
   memoryText,
   PART_WORDS,
+  partText,
   rateText,
   runText,
   SIDECAR_BOUND,
@@ -108,17 +109,12 @@ function budgetTable(budgets: readonly ModeBudget[], options: BenchTextOptions):
   ];
   const rows = budgets.map((budget) => [
     titleOf(budget.mode),
-    ...PARTS.map((part) => partText(budget.mode, budget.partsUs[part])),
+    ...PARTS.map((part) => partText(budget.partsUs[part])),
     timeText(budget.medianUs),
     String(budget.legs),
     `${budget.readable} of ${budget.requests}`,
   ]);
   return `${table(titles, rows)}\n${wrap(BUDGET_ABOUT, options.width, '').join('\n')}`;
-}
-
-/** A part that a mode has no interfaces for is told as such, not as nothing. */
-export function partText(mode: ModeName, us: number): string {
-  return us === 0 ? '–' : timeText(us);
 }
 
 /** Columns as wide as their widest text; all but the first to the right. */

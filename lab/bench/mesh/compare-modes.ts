@@ -25,10 +25,12 @@ export interface Comparison {
 export function compareModes(run: BenchRun): readonly Comparison[] {
   const measured = nearestToIstio(run.cells);
   if (measured === undefined) return [];
-  const ambient = run.modes.filter(isEra);
+  const ambient = run.modes.filter((mode) => isEra(mode) || mode === 'ztunnel');
   const sidecar = run.modes.filter((mode) => mode === 'sidecar');
   const pairs: (readonly [ModeName, ModeName])[] = [
-    ...(run.modes.includes('none') ? ambient : []).map((era) => [era, 'none'] as const),
+    ...(run.modes.includes('none') ? [...ambient, ...sidecar] : []).map(
+      (mode) => [mode, 'none'] as const,
+    ),
     ...ambient.flatMap((era) => sidecar.map((mode) => [era, mode] as const)),
   ];
   return METRICS.flatMap((metric) =>
@@ -36,9 +38,12 @@ export function compareModes(run: BenchRun): readonly Comparison[] {
   );
 }
 
-function nearestToIstio(cells: readonly MeasuredCell[]): MeasuredCell | undefined {
+/** The cell between two nodes that is nearest to 1,000 requests/s over 16 connections. */
+export function nearestToIstio<T extends { readonly cell: Cell }>(
+  cells: readonly T[],
+): T | undefined {
   const latencies = cells.filter(({ cell }) => isLatency(cell) && cell.placement === 'other-node');
-  const far = ({ cell }: MeasuredCell): number =>
+  const far = ({ cell }: T): number =>
     Math.abs((cell.rate ?? 0) - 1_000) + Math.abs(cell.connections - 16);
   return [...latencies].sort((a, b) => far(a) - far(b))[0];
 }

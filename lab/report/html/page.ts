@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PageAssets } from './assets.ts';
+import { benchSection } from './bench-section.ts';
 import { chooseRequests } from './choose-requests.ts';
 import { gridSection } from './grid-section.ts';
 import { icons } from './icons.ts';
@@ -65,6 +66,7 @@ export function renderPage(report: HtmlReport, { style, script }: PageAssets): s
         <main id="main" tabindex="-1">
           ${world?.before} ${report.claims && claimsSection(report.claims)}
           ${report.comparison && comparisonSection(report.comparison)}
+          ${report.bench && benchSection(report.bench)}
           ${report.rules && rulesSection(report.rules)} ${world?.after}
           ${aboutSection(report.about)}
         </main>

@@ -3,6 +3,7 @@ import type { RunFacts } from '../../facts/facts.ts';
 import type { RunViews } from '../../facts/read-views.ts';
 import type { FrameRef, Outcome, ScenarioVerdict } from '../../judge/verdict.ts';
 import type { Plan } from '../../plan/plan.ts';
+import type { BenchReport } from '../bench.ts';
 
 /**
  * All that an HTML report is made of, as plain data, so that every verb can hand over what it has.
@@ -22,6 +23,7 @@ export interface HtmlReport {
   readonly claims?: ClaimsReport;
   readonly comparison?: ComparisonReport;
   readonly rules?: readonly RulesReport[];
+  readonly bench?: BenchReport;
 }
 
 export interface AboutLine {
