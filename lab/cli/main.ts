@@ -21,6 +21,7 @@ import { abortOnSignal, toleratePipes } from './interrupt.ts';
 import { addMutate } from './mutate.ts';
 import { takeOnOptions } from './on-options.ts';
 import { addPlan } from './plan.ts';
+import { projectRoot } from './project-root.ts';
 import { addProve } from './prove.ts';
 import { addRegress } from './regress.ts';
 import { addRules } from './rules.ts';
@@ -28,7 +29,6 @@ import { addRun } from './run.ts';
 import { addStatus } from './status.ts';
 import { addTrace } from './trace.ts';
 import { addUp } from './up.ts';
-import { projectRoot } from './world.ts';
 
 const VERBS = [
   addRun,

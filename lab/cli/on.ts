@@ -10,6 +10,7 @@ import { CommandError, Interrupted } from './exit.ts';
 import { onInterrupt } from './interrupt.ts';
 import type { OnOptions } from './on-options.ts';
 import { shortPath } from './output.ts';
+import { projectRoot } from './project-root.ts';
 
 /** A silent connection counts as dead after this, on both ends. */
 const SILENCE_MS = 60_000;
@@ -19,7 +20,7 @@ const PASSED_ON = ['NO_COLOR', 'FORCE_COLOR'];
 export async function runOn(options: OnOptions, whyNotHere?: string): Promise<number> {
   const { on, identity, args } = options;
   const interrupts = followInterrupts();
-  const root = process.env['AMBIENT_LAB_ROOT'] ?? process.cwd();
+  const root = projectRoot();
   const silenceMs = Number(process.env['AMBIENT_LAB_SILENCE_MS'] ?? SILENCE_MS);
   try {
     const route = await routeTo(on ?? 'vagrant:', identity, root);

@@ -10,6 +10,7 @@ import { planLab } from '../plan/plan-lab.ts';
 import { connectLab, listLabs } from '../world/client.ts';
 import type { Lab } from '../world/lab.ts';
 import { CommandError } from './exit.ts';
+import { projectRoot } from './project-root.ts';
 
 /** Options of every verb that starts from a topology file. */
 export interface TopologyOptions {
@@ -18,11 +19,6 @@ export interface TopologyOptions {
   readonly iptables?: string;
   readonly tunnels?: string;
   readonly lab?: string;
-}
-
-/** Where the project stands, wherever the program runs from. */
-export function projectRoot(): string {
-  return process.env['AMBIENT_LAB_ROOT'] ?? process.cwd();
 }
 
 /** Where results go unless the user says otherwise: the project's own folder, or this one. */
