@@ -54,7 +54,12 @@ function render(
   missing: readonly Capability[],
   color: boolean,
 ): string {
-  const table = new Table({ head: ['what', 'state', 'needed for', 'seen'], style: { head: [] } });
+  const table = new Table({
+    head: ['what', 'state', 'needed for', 'seen'],
+    style: { head: [], border: [], compact: true },
+    colWidths: columnWidths(process.stdout.columns ?? USUAL_COLUMNS),
+    wordWrap: true,
+  });
   for (const c of found) {
     const isMissed = isNeeded(c, needs);
     const state = c.present ? 'present' : isMissed ? 'MISSING' : 'absent';
@@ -72,4 +77,17 @@ function render(
 
 function isNeeded({ required }: Capability, needs: readonly string[]): boolean {
   return needs.some((need) => isRequired(required, need));
+}
+
+/** Of a file or a pipe that somebody will look at. */
+const USUAL_COLUMNS = 120;
+const NAME_WIDTH = 27;
+const STATE_WIDTH = 9;
+
+/** What is left beside name and state is shared by the two columns of sentences. */
+function columnWidths(columns: number): number[] {
+  const borders = 5;
+  const rest = Math.max(40, columns - NAME_WIDTH - STATE_WIDTH - borders);
+  const needed = Math.floor(rest * 0.45);
+  return [NAME_WIDTH, STATE_WIDTH, needed, rest - needed];
 }
