@@ -1,4 +1,4 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { CAPTURE_FILES } from '../capture/layout.ts';
@@ -14,10 +14,9 @@ import {
 } from '../grid/cells.ts';
 import { scenarioOf } from '../grid/expectations.ts';
 import { type GridResult, gridOf, LADDERS } from '../grid/grid-result.ts';
-import { kindOf, planGrid } from '../grid/plan-grid.ts';
+import { type GridPlan, planGrid } from '../grid/plan-grid.ts';
 import { missingFor } from '../hosts/capabilities.ts';
 import { exitCodeOf, type RunVerdict } from '../judge/verdict.ts';
-import type { Plan } from '../plan/plan.ts';
 import { renderGrid } from '../report/grid.ts';
 import { aboutTunnels } from '../report/html/about-tunnels.ts';
 import { writeRunPage } from '../report/html/write-page.ts';
@@ -41,7 +40,6 @@ interface GridOptions extends CellChoice {
   readonly withoutHbone?: boolean;
   readonly lab: string;
   readonly results: string;
-  readonly junit?: string;
   readonly json?: boolean;
 }
 
@@ -67,7 +65,6 @@ export function addGrid(program: Command, context: CommandContext): void {
     )
     .option('--lab <name>', 'name of the lab', 'grid')
     .addOption(resultsOption('where captures, ladders and the page go'))
-    .option('--junit <file>', 'also the JUnit file here')
     .option('--json', 'the grid as one JSON value on stdout')
     .addHelpText(
       'after',
@@ -81,15 +78,15 @@ export function addGrid(program: Command, context: CommandContext): void {
       await requireCapabilities(world.plan);
       await requireResults(options.results);
       const [needs] = world.left.values();
-      if (needs !== undefined)
-        output.note(
-          `Not to be run here: ${counted(world.left.size, 'cell')}, for want of ${needs}`,
-        );
+      if (needs !== undefined) {
+        const count = counted(world.left.size, 'cell');
+        output.note(`Not to be run here: ${count}, for want of ${needs}`);
+      }
       process.exitCode = await inRunDirectory(
         options.results,
         options.lab,
         new Date(),
-        (directory) => runGrid(world, { ...options, directory }, output, context.signal),
+        (directory) => proveGrid(world, directory, output, context.signal),
       );
     });
 }
@@ -98,8 +95,7 @@ function choices(flags: string, text: string, words: readonly string[]): Option 
   return new Option(flags, `${text}; all unless given`).choices(words);
 }
 
-interface GridWorld {
-  readonly plan: Plan;
+interface GridWorld extends GridPlan {
   readonly cells: readonly Cell[];
   /** Names of cells that cannot run here, with what they need. */
   readonly left: ReadonlyMap<string, string>;
@@ -116,19 +112,18 @@ async function planWorld(options: GridOptions): Promise<GridWorld> {
   // With nothing else to do, what the machine lacks is told as by every other verb.
   const made = left.length === cells.length ? cells : cells.filter((each) => !left.includes(each));
   return {
-    plan: planGrid(topology, made, { lab, era, withoutHbone }),
+    ...planGrid(topology, made, { lab, era, withoutHbone }),
     cells,
     left: new Map(left.map((cell) => [nameOf(cell), needs])),
   };
 }
 
-async function runGrid(
-  { plan, cells, left }: GridWorld,
-  options: GridOptions & { readonly directory: string },
+async function proveGrid(
+  { plan, kind, cells, left }: GridWorld,
+  directory: string,
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const { directory } = options;
   await using lab = await followBuild(output, (onProgress) =>
     createLab(plan, { onProgress, signal }),
   );
@@ -137,13 +132,10 @@ async function runGrid(
     { directory, snapLength: 0, quietMs: QUIET_MS, signal },
     () => runScenarios(lab, plan.scenarios, {}, signal),
   );
-  const kind = kindOf(plan);
   const scenarios = cells.map((cell) => scenarioOf(cell, kind));
   const verdict = await judgeRun(observation, scenarios, left);
   const grid = gridOf(cells, kind, verdict, observation.facts);
   const page = await writeResults(lab, observation, verdict, grid);
-  if (options.junit !== undefined)
-    await copyFile(join(directory, CAPTURE_FILES.junit), options.junit);
   output.result({ ...grid, directory }, () => {
     const { color, width } = output;
     const ladders = shortPath(join(directory, LADDERS));

@@ -10,6 +10,12 @@ export interface GridPlanOptions extends Pick<PlanOptions, 'lab' | 'era'> {
   readonly withoutHbone?: boolean;
 }
 
+/** A world for cells, and what of it decides who encrypts. */
+export interface GridPlan {
+  readonly plan: Plan;
+  readonly kind: GridKind;
+}
+
 /**
  * The world of some cells, with their requests as its scenarios: of the pods of the grid's topology
  * those that the cells are about.
@@ -18,24 +24,19 @@ export interface GridPlanOptions extends Pick<PlanOptions, 'lab' | 'era'> {
 export function planGrid(
   topology: Topology,
   cells: readonly Cell[],
-  { withoutHbone, ...options }: GridPlanOptions,
-): Plan {
+  { withoutHbone = false, ...options }: GridPlanOptions,
+): GridPlan {
   const wanted = new Set(cells.flatMap(podsOf));
   const isWanted = ({ kind, metadata }: KubernetesObject): boolean =>
     kind === 'Namespace' || wanted.has(metadata.name);
   const objects = topology.objects.filter(isWanted);
-  const proxyMetadata = withoutHbone === true ? WITHOUT_HBONE : topology.proxyMetadata;
+  const proxyMetadata = withoutHbone ? WITHOUT_HBONE : topology.proxyMetadata;
   const plan = planLab({ ...topology, objects, proxyMetadata }, options);
-  return { ...plan, scenarios: cells.map((cell) => scenarioOf(cell, kindOf(plan))) };
+  const kind: GridKind = { era: plan.era, sidecarsSpeakHbone: !withoutHbone };
+  return { plan: { ...plan, scenarios: cells.map((cell) => scenarioOf(cell, kind)) }, kind };
 }
 
 const WITHOUT_HBONE = {
   ISTIO_META_ENABLE_HBONE: 'false',
   ISTIO_META_DISABLE_HBONE_SEND: 'true',
 } as const;
-
-/** What decides who encrypts in a world. */
-export function kindOf({ era, pods }: Pick<Plan, 'era' | 'pods'>): GridKind {
-  const sidecars = pods.flatMap(({ sidecar }) => sidecar ?? []);
-  return { era, sidecarsSpeakHbone: sidecars.every(({ listensHbone }) => listensHbone) };
-}

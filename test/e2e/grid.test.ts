@@ -19,9 +19,8 @@ t.setTimeout(300_000);
 
 t.test('grid tells who encrypts between sidecars and ambient pods', { skip }, async (t) => {
   await using scratch = await scratchDirectory();
-  const junit = join(scratch.path, 'grid.xml');
   const choice = ['--from', 'sidecar', 'ambient', '--to', 'sidecar', 'ambient', '--node', 'other'];
-  const named = ['--lab', `tg${process.pid}`, '--results', scratch.path, '--junit', junit];
+  const named = ['--lab', `tg${process.pid}`, '--results', scratch.path];
   const done = await command(['grid', ...choice, ...named, '--json'], LONG);
   t.equal(done.exitCode, 0, `${done.stdout}${done.stderr}`);
   const { cells, directory } = JSON.parse(done.stdout) as Printed;
@@ -43,7 +42,10 @@ t.test('grid tells who encrypts between sidecars and ambient pods', { skip }, as
     cells.every(({ facts }) => facts?.legs.length === 3 && facts.hops === 2 && facts.passes === 8),
     'three legs each way',
   );
-  t.match(await readFile(junit, 'utf8'), /failures="0" errors="0" skipped="0"/);
+  t.match(
+    await readFile(join(directory, 'junit.xml'), 'utf8'),
+    /failures="0" errors="0" skipped="0"/,
+  );
   t.equal((await readdir(join(directory, 'ladders'))).length, 8);
   const ladder = await readFile(join(directory, cells[0]!.ladder!), 'utf8');
   t.match(ladder, /^sidecar → sidecar, other node, by service .*\n 1 {2}sidecar-client → envoy/);

@@ -7,7 +7,7 @@ import type { RunFacts } from '../../lab/facts/facts.ts';
 import { cellsOf, needsEnvoy, podsOf } from '../../lab/grid/cells.ts';
 import { type GridKind, recordedOf, scenarioOf } from '../../lab/grid/expectations.ts';
 import { type CellResult, type GridResult, gridOf } from '../../lab/grid/grid-result.ts';
-import { kindOf, planGrid } from '../../lab/grid/plan-grid.ts';
+import { planGrid } from '../../lab/grid/plan-grid.ts';
 import { type CellFacts, readCell } from '../../lab/grid/read-cell.ts';
 import { couldNotJudge, judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { VERDICT_SCHEMA, worstOutcome } from '../../lab/judge/verdict.ts';
@@ -49,7 +49,7 @@ t.test('planGrid() builds the pods that its cells are about, and no more', async
   const topology = loadTopology(join(ROOT, 'topologies', 'grid.yaml'));
   for (const era of ERAS) {
     const cells = cellsOf().filter((cell) => !needsEnvoy(cell));
-    const plan = planGrid(topology, cells, { era, lab: 'g' });
+    const { plan } = planGrid(topology, cells, { era, lab: 'g' });
     const names = plan.pods.filter(({ system }) => system !== true).map(({ name }) => name);
     t.same(names.sort(), [...new Set(cells.flatMap(podsOf))].sort(), era);
     t.equal(plan.scenarios.length, 16);
@@ -57,10 +57,14 @@ t.test('planGrid() builds the pods that its cells are about, and no more', async
   const whole = planGrid(topology, cellsOf(), { lab: 'g' });
   const bare = planGrid(topology, cellsOf(), { lab: 'g', withoutHbone: true });
   t.same(
-    [whole, bare].map((plan) => kindOf(plan).sidecarsSpeakHbone),
+    [whole, bare].map(({ kind }) => kind.sidecarsSpeakHbone),
     [true, false],
   );
-  t.equal(whole.pods.filter(({ sidecar }) => sidecar !== undefined).length, 3, 'control: sidecars');
+  t.equal(
+    whole.plan.pods.filter(({ sidecar }) => sidecar !== undefined).length,
+    3,
+    'control: sidecars',
+  );
 });
 
 t.test('recordedOf() has both meshes encrypt among themselves and nobody else', async (t) => {
