@@ -164,7 +164,7 @@ async function writeResults(
   }
   const page = join(directory, CAPTURE_FILES.page);
   const rules = await readRulesReports(lab, facts);
-  const about = await aboutTunnels(lab.plan, facts);
+  const about = aboutTunnels(lab.plan, facts);
   const { plan } = lab;
   await writeRunPage(page, { verb: 'grid', directory, plan, facts, scenarios, rules, about, grid });
   return page;
