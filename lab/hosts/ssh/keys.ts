@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
-import { OpenSSHAgent, utils, type ParsedKey } from 'ssh2';
+// The package is CommonJS: Node finds only some of its names by itself.
+import ssh2, { type OpenSSHAgent, type ParsedKey } from 'ssh2';
 import type { HostSettings } from './config.ts';
 import { SshError } from './errors.ts';
 import { expandPath, textOf } from './files.ts';
@@ -52,7 +53,7 @@ function requireKey(file: string, notes: string[]): readonly Credential[] {
 function readKey(file: string, notes: string[]): readonly Credential[] {
   const text = textOf(file);
   if (text === undefined) return [];
-  const parsed = utils.parseKey(text);
+  const parsed = ssh2.utils.parseKey(text);
   if (parsed instanceof Error) {
     notes.push(
       /passphrase/i.test(parsed.message)
@@ -79,20 +80,20 @@ function findAgent(
   if (path === undefined || path === '') return [];
   const agent = settings.identitiesOnly
     ? new NamedKeysOnly(path, files.flatMap(publicBlobs))
-    : new OpenSSHAgent(path);
+    : new ssh2.OpenSSHAgent(path);
   return [{ kind: 'agent', agent, from: `agent ${path}` }];
 }
 
 /** The public half of a key is beside it, and not secret even when the key itself is encrypted. */
 function publicBlobs(file: string): readonly Buffer[] {
   const text = textOf(file.endsWith('.pub') ? file : `${file}.pub`);
-  const parsed = text === undefined ? undefined : utils.parseKey(text);
+  const parsed = text === undefined ? undefined : ssh2.utils.parseKey(text);
   if (parsed === undefined || parsed instanceof Error) return [];
   return [parsed.getPublicSSH()];
 }
 
 /** An agent of whose keys only some are seen. */
-class NamedKeysOnly extends OpenSSHAgent {
+class NamedKeysOnly extends ssh2.OpenSSHAgent {
   readonly #blobs: readonly Buffer[];
 
   constructor(path: string, blobs: readonly Buffer[]) {
