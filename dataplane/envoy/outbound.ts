@@ -79,7 +79,7 @@ function wildcardListener(input: SidecarInput, port: number): JsonObject {
   return {
     name: `0.0.0.0_${port}`,
     traffic_direction: 'OUTBOUND',
-    address: socketAddress(input.hasIpv6 ? '::' : '0.0.0.0', port),
+    ...socketOfBoth(input, port),
     bind_to_port: false,
     listener_filters: [listenerFilter('tls_inspector'), listenerFilter('http_inspector')],
     listener_filters_timeout: '0s',

@@ -1,5 +1,7 @@
+import { isOurChain } from './constants.ts';
 import type { Era } from './era.ts';
-import type { Family, RoutingEntry, RuleSet } from './rule.ts';
+import { isBuiltInChain } from './render.ts';
+import type { Family, FamilyRules, RoutingEntry, RuleSet } from './rule.ts';
 import { SIDECAR_TPROXY } from './sidecar-constants.ts';
 import type { SidecarOptions } from './sidecar-options.ts';
 import { sidecarRules } from './sidecar-rules.ts';
@@ -21,10 +23,22 @@ export function sidecarRuleSet({ era, ipv6, ...options }: SidecarRuleSetOptions)
   const families: readonly Family[] = ipv6 === true ? ['ipv4', 'ipv6'] : ['ipv4'];
   return {
     era,
-    families: families.map((family) => sidecarRules(family, options)),
+    families: families.map((family) => withOwnedChains(sidecarRules(family, options))),
     routing: options.isTproxy ? families.flatMap(tproxyRouting) : [],
     sets: [],
   };
+}
+
+/**
+ * In a pod nobody but istio-init has rules: built-in chains count as its own where it has rules in
+ * them that lead to no chain of its own.
+ */
+function withOwnedChains(rules: FamilyRules): FamilyRules {
+  const own = rules.rules.filter(
+    ({ chain, target }) => isBuiltInChain(chain) && !isOurChain(target.name),
+  );
+  const chains = new Map(own.map(({ table, chain }) => [`${table} ${chain}`, { table, chain }]));
+  return { ...rules, ownedChains: [...chains.values()] };
 }
 
 /** `ip rule add fwmark 1337 lookup 133`, `ip route add local default dev lo table 133`. */

@@ -45,7 +45,13 @@ export const TLS13_SUITES: ReadonlyMap<number, TlsSuite> = new Map([
   ],
 ]);
 
-const EXTENSION = { serverName: 0, alpn: 16, earlyData: 42, supportedVersions: 43 } as const;
+const EXTENSION = {
+  serverName: 0,
+  alpn: 16,
+  preSharedKey: 41,
+  earlyData: 42,
+  supportedVersions: 43,
+} as const;
 
 /** SHA-256 of "HelloRetryRequest", the random of a ServerHello that is one (section 4.1.3). */
 const RETRY_RANDOM = 'cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c';
@@ -93,6 +99,8 @@ export interface ClientHello {
   readonly alpn: readonly string[];
   readonly versions: readonly number[];
   readonly hasEarlyData: boolean;
+  /** Tickets of sessions that it would resume, lower case hexadecimal. */
+  readonly tickets: readonly string[];
 }
 
 export interface ServerHello {
@@ -101,6 +109,8 @@ export interface ServerHello {
   /** Chosen version: 0x0304 for TLS 1.3, 0x0303 for 1.2. */
   readonly version: number;
   readonly isRetryRequest: boolean;
+  /** Which of the client's tickets it took; absent for a handshake with certificates. */
+  readonly ticketIndex?: number | undefined;
 }
 
 /**
@@ -118,6 +128,7 @@ export function decodeClientHello(body: Buffer): ClientHello {
   let alpn: string[] = [];
   let versions: number[] = [];
   let hasEarlyData = false;
+  let tickets: string[] = [];
   for (const { type, data } of reader.extensions()) {
     if (type === EXTENSION.serverName && data.length > 5) {
       const names = new Reader(data.subarray(2));
@@ -127,8 +138,10 @@ export function decodeClientHello(body: Buffer): ClientHello {
     else if (type === EXTENSION.supportedVersions) {
       versions = uint16List(new Reader(data).vector(1));
     } else if (type === EXTENSION.earlyData) hasEarlyData = true;
+    else if (type === EXTENSION.preSharedKey) tickets = decodeTickets(data);
   }
-  return { random, cipherSuites: uint16List(suites), serverName, alpn, versions, hasEarlyData };
+  const cipherSuites = uint16List(suites);
+  return { random, cipherSuites, serverName, alpn, versions, hasEarlyData, tickets };
 }
 
 /**
@@ -142,10 +155,21 @@ export function decodeServerHello(body: Buffer): ServerHello {
   reader.vector(1);
   const cipherSuite = reader.uint16();
   reader.skip(1);
+  let ticketIndex: number | undefined;
   for (const { type, data } of reader.extensions()) {
     if (type === EXTENSION.supportedVersions && data.length === 2) version = data.readUInt16BE(0);
+    if (type === EXTENSION.preSharedKey && data.length === 2) ticketIndex = data.readUInt16BE(0);
   }
-  return { random, cipherSuite, version, isRetryRequest: random === RETRY_RANDOM };
+  const isRetryRequest = random === RETRY_RANDOM;
+  return { random, cipherSuite, version, isRetryRequest, ticketIndex };
+}
+
+/** The ticket in a NewSessionTicket body, lower case hexadecimal (section 4.6.1). @throws WireError */
+export function decodeNewSessionTicket(body: Buffer): string {
+  const reader = new Reader(body);
+  reader.skip(8);
+  reader.vector(1);
+  return reader.vector(2).toString('hex');
 }
 
 /** The protocol chosen in an EncryptedExtensions body, if any. @throws WireError */
@@ -173,6 +197,17 @@ export function decodeCertificatesTls12(body: Buffer): Buffer[] {
   const certificates: Buffer[] = [];
   while (!list.isAtEnd) certificates.push(list.vector(3));
   return certificates;
+}
+
+/** Identities of a client's pre_shared_key extension (section 4.2.11). */
+function decodeTickets(data: Buffer): string[] {
+  const list = new Reader(new Reader(data).vector(2));
+  const tickets: string[] = [];
+  while (!list.isAtEnd) {
+    tickets.push(list.vector(2).toString('hex'));
+    list.skip(4);
+  }
+  return tickets;
 }
 
 function decodeAlpn(data: Buffer): string[] {

@@ -23,7 +23,7 @@ import { openingPassages, streamPassages } from './passages.ts';
 import type { RequestResult } from './request.ts';
 import { stitchPath } from './stitch.ts';
 import type { StitchContext } from './stitch-context.ts';
-import { describeTls } from './tls-facts.ts';
+import { describeAllTls } from './tls-facts.ts';
 
 /** A capture that has been read, and all that was written down beside it. */
 export interface CaptureInput {
@@ -40,7 +40,7 @@ export function analyseCapture(input: CaptureInput): RunFacts {
   const { plan, capture, evidence } = input;
   const map = mapNetns(plan);
   const matching = matchAll(input, map);
-  const tls = capture.conversations.map((each) => describeTls(each, timeOfByte(capture)));
+  const tls = describeAllTls(capture.conversations, timeOfByte(capture));
   const connections = matching.connections.map((matched, id) =>
     describeConnection(matched, {
       id,

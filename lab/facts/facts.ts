@@ -179,6 +179,8 @@ export interface TlsFacts {
   /** First SPIFFE URI of each leaf certificate, from the decrypted handshake. */
   readonly clientIdentity?: string;
   readonly serverIdentity?: string;
+  /** It showed no certificate: the identities are those of the session that it resumed. */
+  readonly isResumed?: boolean;
   readonly protocol?: 'h2' | 'other';
   readonly streams: readonly ConnectStream[];
   readonly reason?: string;

@@ -39,7 +39,7 @@ export function stepIntoEnvoysTunnel(
       `${authority}, stream ${only.stream.stream} to there carries the canary`,
   );
   const isKept = BigInt(only.stream.startedNs) < BigInt(record.openedNs);
-  return { ...only, ...(isKept && { keptSinceNs: record.openedNs }) };
+  return { ...only, sinceNs: record.openedNs, ...(isKept && { keptSinceNs: record.openedNs }) };
 }
 
 function carries(

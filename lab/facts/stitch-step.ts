@@ -9,7 +9,9 @@ export interface Step {
   readonly connection: Connection;
   /** Set when the connection is a tunnel: the stream that carries this request. */
   readonly stream?: ConnectStream;
-  /** When the request began on a connection that had carried another before. */
+  /** When a proxy passed the request on to this connection. */
+  readonly sinceNs?: string;
+  /** The same, on a connection that had carried another before. */
   readonly keptSinceNs?: string;
 }
 

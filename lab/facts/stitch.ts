@@ -123,14 +123,17 @@ function looksProxied(connection: Connection, context: StitchContext): boolean {
   // In the ztunnel's own netns nobody else has a socket.
   if (role === 'ztunnel') return true;
   if (role !== 'pod') return false;
+  // With TPROXY the rules of a sidecar mark what the app answers, with the same mark.
+  const isMarksOwn = context.map.podIn(last.netns)?.sidecar === undefined;
   return (
-    PROXY_PORTS.has(splitAddress(servedAt(connection, context)).port) || isMarked(last.replyMarks)
+    PROXY_PORTS.has(splitAddress(servedAt(connection, context)).port) ||
+    (isMarksOwn && isMarked(last.replyMarks))
   );
 }
 
 /** The record of the proxy that accepted this connection (or this stream of it). */
 function recordOf(
-  { connection, stream }: Step,
+  { connection, stream, sinceNs }: Step,
   path: PathBuilder,
   context: StitchContext,
 ): LegRecord | undefined {
@@ -144,8 +147,10 @@ function recordOf(
     )
     .filter((each) => (each.direction === 'inbound') === (stream !== undefined))
     .filter((each) => stream === undefined || isAbout(each, stream))
-    .filter((each) => inUseAt(sameClient, BigInt(each.openedNs)) === connection)
-    .filter((each) => each.proxy !== 'envoy' || isDuring(each, path.request));
+    .filter((each) => inUseAt(sameClient, BigInt(each.openedNs)) === connection);
+  if (records.every(({ proxy }) => proxy === 'envoy')) {
+    return firstSince(records, sinceNs ?? path.request.startedNs, path.request.endedNs);
+  }
   if (records.length > 1) {
     const ids = records.map((each) => each.id).join(', ');
     path.lacks(`leg records ${ids} all claim ${last.client} in ${last.netns}`);
@@ -160,10 +165,17 @@ function isAbout({ tunnel, forwardedFor }: LegRecord, stream: ConnectStream): bo
   return forwardedFor !== undefined && forwardedFor === stream.forwardedFor;
 }
 
-/** Envoy writes a record a request, and a connection carries many. */
-function isDuring({ openedNs }: LegRecord, { startedNs, endedNs }: RequestResult): boolean {
-  const opened = BigInt(openedNs);
-  return opened >= BigInt(startedNs) - SLACK_NS && opened <= BigInt(endedNs) + SLACK_NS;
+/**
+ * Envoy writes a record a request, and a connection carries many, one after the other: the first
+ * that began when the request had been passed on. Clocks are the same, Envoy's has microseconds.
+ */
+function firstSince(
+  records: readonly LegRecord[],
+  sinceNs: string,
+  untilNs: string,
+): LegRecord | undefined {
+  const [since, until] = [BigInt(sinceNs) - 1_000n, BigInt(untilNs) + SLACK_NS];
+  return records.find(({ openedNs }) => BigInt(openedNs) >= since && BigInt(openedNs) <= until);
 }
 
 function nextStep(
@@ -274,7 +286,8 @@ function stepUpstream(
       `${record.accepted.peer}, connected ${upstream.local} → ${upstream.remote}`,
   );
   const isNew = isWithin(connection, record);
-  return { connection, ...(!isNew && { keptSinceNs: record.openedNs }) };
+  const sinceNs = record.openedNs;
+  return { connection, sinceNs, ...(!isNew && { keptSinceNs: sinceNs }) };
 }
 
 function isWithin(connection: Connection, record: LegRecord): boolean {

@@ -14,7 +14,7 @@ export type TimeOf = (conversation: Conversation, position: number) => bigint | 
  * What decryption of a conversation gave, `undefined` for one that is neither TLS nor HTTP/2. HTTP/2
  * in clear text counts only when it carries a CONNECT: then it is a tunnel without TLS.
  */
-export function describeTls(conversation: Conversation, timeOf: TimeOf): TlsFacts | undefined {
+function describeTls(conversation: Conversation, timeOf: TimeOf): TlsFacts | undefined {
   const { tls, http2 } = conversation;
   const streams = (http2?.streams ?? [])
     .filter((each) => each.request !== undefined)
@@ -38,6 +38,41 @@ export function describeTls(conversation: Conversation, timeOf: TimeOf): TlsFact
     streams,
     ...(reason !== undefined && { reason }),
   };
+}
+
+/**
+ * What decryption gave of all conversations. A resumed session shows no certificate: who its ends
+ * are, the session says that gave out its ticket, where that was recorded and decrypted.
+ */
+export function describeAllTls(
+  conversations: readonly Conversation[],
+  timeOf: TimeOf,
+): readonly (TlsFacts | undefined)[] {
+  const described = conversations.map((each) => describeTls(each, timeOf));
+  const origins = new Map<string, number>();
+  for (const [index, { tls }] of conversations.entries()) {
+    for (const ticket of tls?.server.tickets ?? []) origins.set(ticket, index);
+  }
+  const originOf = (index: number): number => {
+    const seen = new Set<number>();
+    let at = index;
+    for (;;) {
+      const next = origins.get(conversations[at]?.tls?.resumedTicket ?? '');
+      if (next === undefined || seen.has(next)) return at;
+      seen.add(next);
+      at = next;
+    }
+  };
+  return described.map((facts, index) => {
+    if (facts === undefined || conversations[index]?.tls?.resumedTicket === undefined) return facts;
+    const { clientIdentity, serverIdentity } = described[originOf(index)] ?? {};
+    return {
+      ...facts,
+      isResumed: true,
+      ...(clientIdentity !== undefined && { clientIdentity }),
+      ...(serverIdentity !== undefined && { serverIdentity }),
+    };
+  });
 }
 
 /** The worse of both directions: a tunnel of which one way is unread is not read. */

@@ -122,7 +122,9 @@ function renderTunnel(leg: Leg, { tls }: Connection, options: LadderOptions): re
   }
   const identities = `${session.clientIdentity ?? 'no identity'} ⇄ ${session.serverIdentity ?? 'no identity'}`;
   const sni = leg.mtls?.sni === undefined ? '' : `SNI ${leg.mtls.sni}`;
-  const cipher = [session.version, session.cipher, session.alpn, sni].filter(Boolean).join(' · ');
+  const age = tls.isResumed === true ? 'session resumed' : '';
+  const parts = [session.version, session.cipher, session.alpn, sni, age];
+  const cipher = parts.filter(Boolean).join(' · ');
   const both = [cipher, ...connect.map((text) => text.trim())].join(' · ');
   const words =
     columns(both) + 4 <= options.width ? [`    ${both}`] : [`    ${cipher}`, ...connect];

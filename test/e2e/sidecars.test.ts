@@ -11,7 +11,6 @@ import { isDrifted, readRules } from '../../lab/run/read-rules.ts';
 import { createLab } from '../../lab/world/client.ts';
 import type { Lab } from '../../lab/world/lab.ts';
 import { loadTopology } from '../../topologies/load.ts';
-import type { Scenario } from '../../topologies/topology.ts';
 import { holdsWhole } from './support/holds-whole.ts';
 import { accessLog, execIn, scratchDirectory } from './support/lab.ts';
 
@@ -63,20 +62,6 @@ t.test('sidecars: all scenarios hold, read out of decrypted packets', { skip }, 
   );
 });
 
-t.test('mixed: ambient and sidecars reach each other as Istio has them do', { skip }, async (t) => {
-  await using lab = await labOf('mixed.yaml');
-  const facts = await holdsWhole(t, lab);
-  const named = (name: string): Scenario =>
-    lab.plan.scenarios.find((each) => each.name.startsWith(name))!;
-  const tunnelled = named('sidecar reaches captured-far, HBONE from its Envoy').expect;
-  const { legs, security } = tunnelled;
-  const wrongly = {
-    ...named('captured reaches old-far'),
-    expect: { legs: legs!, security: security! },
-  };
-  t.equal(judgeScenario(wrongly, facts).outcome, 'refuted', 'plain text is no HBONE');
-});
-
 t.test('PeerAuthentication holds alike at sidecars and in ambient', { skip }, async (t) => {
   await using lab = await labOf('peer-authentication.yaml');
   await holdsWhole(t, lab);
@@ -87,6 +72,15 @@ t.test('PeerAuthentication holds alike at sidecars and in ambient', { skip }, as
     lines.some((line) => denial.test(line)),
     'ztunnel names the policy that stands for it',
   );
+});
+
+t.test('annotations: TPROXY, ports and ranges, names of ports, IPv6', { skip }, async (t) => {
+  await using lab = await labOf('sidecar-modes.yaml');
+  t.same(await lab.drift(), [], 'the kernel has what was planned, of both families');
+  await holdsWhole(t, lab);
+  for (const pod of ['tproxy', 'including-range']) {
+    t.notOk(isDrifted(await readRules(lab, pod)), `${pod} has the rules of istio-init`);
+  }
 });
 
 function labOf(file: string): Promise<Lab> {

@@ -163,6 +163,7 @@ t.test('hellos and handshake messages are read, and cut ones refused', async (t)
     alpn: ['h2', 'http/1.1'],
     versions: [0x0304, 0x0303],
     hasEarlyData: true,
+    tickets: [],
   });
   const serverHello = (random: Buffer) =>
     Buffer.concat([

@@ -7,6 +7,7 @@ import {
   alpnOfEncryptedExtensions,
   decodeCertificates,
   decodeCertificatesTls12,
+  decodeNewSessionTicket,
   type TlsSuite,
 } from '../../../dataplane/wire/tls.ts';
 import { unpackCertificate } from '../../../dataplane/wire/tls-compressed.ts';
@@ -61,6 +62,7 @@ class HalfReader {
   #plain = new PlainStream();
   readonly #certificates: PeerCertificate[] = [];
   readonly #alerts: TlsAlert[] = [];
+  readonly #tickets: string[] = [];
   readonly #handshake = new HandshakeReader((type, body) => this.#onMessage(type, body));
   #state: SecretState = { kind: 'none-needed' };
   #opener: RecordOpener | undefined;
@@ -135,6 +137,7 @@ class HalfReader {
       records: this.#records,
       certificates: this.#certificates,
       alerts: this.#alerts,
+      tickets: this.#tickets,
       keyUpdates: this.#keyUpdates,
       plaintextBytes: this.#plain.length,
     };
@@ -258,6 +261,8 @@ class HalfReader {
       this.#takeChain(isEncrypted ? decodeCertificates(body) : decodeCertificatesTls12(body));
     } else if (type === TLS_HANDSHAKE.compressedCertificate && isEncrypted) {
       this.#takeChain(decodeCertificates(unpackCertificate(body)));
+    } else if (type === TLS_HANDSHAKE.newSessionTicket && isEncrypted) {
+      this.#tickets.push(decodeNewSessionTicket(body));
     } else if (type === TLS_HANDSHAKE.finished && isEncrypted) {
       this.#useSecret(this.#context.application);
     } else if (type === TLS_HANDSHAKE.keyUpdate && isEncrypted) {

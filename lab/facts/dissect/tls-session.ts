@@ -85,6 +85,7 @@ export function readTls(
     context('client', clientHandshake, clientApplication),
   );
   const fromServer = readTlsHalf(server, 0, context('server', serverHandshake, serverApplication));
+  const resumedTicket = clientHello?.tickets[serverHello?.ticketIndex ?? -1];
   const session: TlsSession = {
     clientRandom: clientHello?.random,
     serverName: clientHello?.serverName,
@@ -94,6 +95,7 @@ export function readTls(
       version: base.isTls13 ? 'TLS 1.3' : 'TLS 1.2',
       cipherSuite: base.suite?.name ?? `0x${serverHello.cipherSuite.toString(16).padStart(4, '0')}`,
     }),
+    ...(resumedTicket !== undefined && { resumedTicket }),
     client: fromClient.half,
     server: fromServer.half,
     isClientCertificateRequested: fromServer.hasCertificateRequest,

@@ -209,6 +209,8 @@ export interface TlsSession {
   readonly version?: 'TLS 1.2' | 'TLS 1.3';
   /** IANA name, such as `TLS_AES_128_GCM_SHA256`. */
   readonly cipherSuite?: string;
+  /** Ticket of the session before, where it was resumed: no certificate is shown then. */
+  readonly resumedTicket?: string;
   readonly client: TlsHalf;
   readonly server: TlsHalf;
   /** Did the server ask the client for a certificate. */
@@ -222,6 +224,8 @@ export interface TlsHalf {
   /** Leaf first, as sent. */
   readonly certificates: readonly PeerCertificate[];
   readonly alerts: readonly TlsAlert[];
+  /** Given out by a server for resuming this session, lower case hexadecimal. */
+  readonly tickets: readonly string[];
   readonly keyUpdates: number;
   /** Bytes of application data that were decrypted. */
   readonly plaintextBytes: number;
