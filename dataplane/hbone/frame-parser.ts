@@ -56,6 +56,12 @@ export class FrameParser {
     this.#prefaceAt = hasPreface ? 0 : CLIENT_PREFACE.length;
   }
 
+  /** True between two frames. */
+  get isAtFrame(): boolean {
+    const isInside = this.#isInFrame || this.#partialBytes > 0;
+    return !isInside && this.#prefaceAt === CLIENT_PREFACE.length;
+  }
+
   /**
    * Takes `length` bytes of `chunk` at `offset`.
    * @throws Http2Error of `wire/errors.ts`, of the parser or of the sink

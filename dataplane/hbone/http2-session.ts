@@ -1,4 +1,4 @@
-import type { Engine } from '../kernel/engine.ts';
+import { LARGEST_READ_BYTES, type Engine, type Flushable } from '../kernel/engine.ts';
 import { Http2Error as WireFault, HpackError } from '../wire/errors.ts';
 import { HpackDecoder, HpackEncoder } from '../wire/hpack.ts';
 import {
@@ -15,6 +15,7 @@ import {
   type Setting,
 } from '../wire/http2.ts';
 import type { HboneSettings, HeaderList, SocketAddress } from './api.ts';
+import { ConnectionWindow } from './connection-window.ts';
 import { ChannelError, Http2Error } from './errors.ts';
 import { FrameParser, type FrameSink } from './frame-parser.ts';
 import { HeaderBlock } from './header-block.ts';
@@ -45,7 +46,7 @@ export interface SessionOptions {
 }
 
 /** HTTP/2 over one sealed connection: frames, flow control, keepalive, ends. No HBONE meaning. */
-export abstract class Http2Session implements SealedOwner, FrameSink {
+export abstract class Http2Session implements SealedOwner, FrameSink, Flushable {
   readonly engine: Engine;
   readonly settings: HboneSettings;
   readonly local: SocketAddress;
@@ -55,7 +56,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
   readonly waiting = new Set<Http2Stream>();
   /** Settles when the connection is gone. */
   readonly closed: Promise<Error | undefined>;
-  sendWindow = DEFAULT_WINDOW_BYTES;
+  readonly window: ConnectionWindow;
   initialSendWindow = DEFAULT_WINDOW_BYTES;
   /** Streams the peer lets us open; unlimited until it says. */
   peerMaxStreams = Infinity;
@@ -70,10 +71,12 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
   readonly #block: HeaderBlock;
   readonly #keepalive: Keepalive;
   #peerMaxFrameBytes = DEFAULT_FRAME_BYTES;
-  #receiveWindow: number;
-  #unacknowledged = 0;
+  /** What the engine was told that the peer takes. */
+  #splicedFrameBytes = 0;
+  #isGranting = false;
   #hasPeerSettings = false;
   #idleFrames = 0;
+  #passedBytes = 0;
   #dataStream: Http2Stream | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
   #settleClosed!: (error: Error | undefined) => void;
@@ -89,7 +92,6 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
       this.#settleClosed = resolve;
     });
     const isServer = options.role === 'server';
-    this.#receiveWindow = settings.connectionWindowBytes;
     this.#decoder = new HpackDecoder(4096, settings.maxHeaderListBytes);
     this.#block = new HeaderBlock(settings.maxHeaderListBytes);
     this.#parser = new FrameParser(
@@ -99,6 +101,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
       settings.maxHeaderListBytes,
     );
     this.sealed = new SealedConnection(socket, tls, this, options.recordLimit);
+    this.window = new ConnectionWindow(this.engine, socket.slot, settings.connectionWindowBytes);
     this.#keepalive = new Keepalive(settings.pingIntervalMs, settings.pingTimeoutMs, {
       sendPing: () => this.#sendFrame(FRAME_TYPE.ping, 0, 0, KEEPALIVE_PAYLOAD),
       onTimeout: () => this.#onKeepaliveTimeout(),
@@ -113,6 +116,11 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
 
   get isBlocked(): boolean {
     return this.sealed.outbox.isBlocked;
+  }
+
+  /** True where a stream has room for several whole reads of its source. */
+  get hasWideWindows(): boolean {
+    return this.initialSendWindow >= 4 * LARGEST_READ_BYTES;
   }
 
   /** True while new streams may be opened. */
@@ -136,6 +144,33 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
   /** The peer reset a stream. */
   protected abstract onReset(stream: Http2Stream, code: number): void;
 
+  /** Joins a stream with a socket in the engine; false where that cannot be. */
+  spliceInto(plainSlot: number, streamId: number): boolean {
+    if (this.isOver) return false;
+    this.#splicedFrameBytes ||= this.#peerMaxFrameBytes;
+    this.#grantLater();
+    return this.engine.splice(plainSlot, this.sealed.slot, streamId, this.#splicedFrameBytes);
+  }
+
+  /** The engine passes nothing of this connection until the turn ends. */
+  touch(): void {
+    if (this.window.reclaim()) this.#grantLater();
+  }
+
+  passedBytes(): number {
+    this.touch();
+    return this.window.passedBytes;
+  }
+
+  /** What the engine may pass by itself until JavaScript looks again. */
+  flush(): void {
+    this.#isGranting = false;
+    const isSending = this.#splicedFrameBytes <= this.#peerMaxFrameBytes && this.hasWideWindows;
+    const isReceiving = this.#hasPeerSettings && this.#parser.isAtFrame && !this.#block.isOpen;
+    const isLive = !this.isOver && this.#splicedFrameBytes > 0;
+    this.window.grant(isLive && isSending && !this.isBlocked, isLive && isReceiving);
+  }
+
   /** HEADERS (and CONTINUATION where the peer's frames are small). */
   sendHeaders(streamId: number, fields: HeaderList, isEndStream: boolean): void {
     const block = this.#encoder.encode(fields);
@@ -151,7 +186,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
   /** DATA from the slab, its header in the headroom; the caller has checked the windows. */
   sendSlab(stream: Http2Stream, offset: number, length: number): void {
     stream.sendWindow -= length;
-    this.sendWindow -= length;
+    this.window.send -= length;
     const { outbox } = this.sealed;
     const most = this.#peerMaxFrameBytes;
     const first = Math.min(length, most);
@@ -168,7 +203,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
   /** DATA from anywhere; the caller has checked the windows. */
   sendCopy(stream: Http2Stream, bytes: Uint8Array): void {
     stream.sendWindow -= bytes.length;
-    this.sendWindow -= bytes.length;
+    this.window.send -= bytes.length;
     const most = this.#peerMaxFrameBytes;
     for (let at = 0; at < bytes.length; at += most) {
       const part = bytes.subarray(at, at + most);
@@ -211,11 +246,13 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
   }
 
   giveBackConnection(bytes: number): void {
-    this.#unacknowledged += bytes;
-    if (this.isOver || this.#unacknowledged < this.settings.connectionWindowBytes / 2) return;
-    this.#receiveWindow += this.#unacknowledged;
-    this.#sendFrame(FRAME_TYPE.windowUpdate, 0, 0, uint32(this.#unacknowledged));
-    this.#unacknowledged = 0;
+    this.touch();
+    const { window } = this;
+    window.unacknowledged += bytes;
+    if (this.isOver || !window.isDue) return;
+    window.receive += window.unacknowledged;
+    this.#sendFrame(FRAME_TYPE.windowUpdate, 0, 0, uint32(window.unacknowledged));
+    window.unacknowledged = 0;
   }
 
   /** Graceful: no new streams; closes when the last one ends. */
@@ -249,6 +286,8 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
   }
 
   onPlain(offset: number, length: number): void {
+    this.touch();
+    if (this.#splicedFrameBytes > 0) this.#grantLater();
     try {
       this.#parser.feed(this.engine.slab, offset, length);
     } catch (error) {
@@ -271,8 +310,8 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
     this.#assertReady();
     if (this.#block.isOpen) throw connectionFault('DATA inside a header block');
     if (frameBytes === 0) this.#countIdle();
-    this.#receiveWindow -= frameBytes;
-    if (this.#receiveWindow < 0) {
+    this.window.receive -= frameBytes;
+    if (this.window.receive < 0) {
       throw new WireFault(
         HTTP2_CODE.flowControlError,
         'Cannot take DATA: connection window exceeded',
@@ -284,6 +323,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
       if (this.isIdle(streamId)) throw connectionFault(`DATA on idle stream ${streamId}`);
       return;
     }
+    stream.touch();
     stream.receiveWindow -= frameBytes;
     if (stream.isRemoteClosed || stream.receiveWindow < 0) {
       const isWindow = stream.receiveWindow < 0;
@@ -416,6 +456,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
     const change = bytes - this.initialSendWindow;
     this.initialSendWindow = bytes;
     for (const stream of this.streams.values()) {
+      stream.touch();
       stream.sendWindow += change;
       if (stream.sendWindow > MOST_WINDOW_BYTES) {
         throw new WireFault(
@@ -454,8 +495,8 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
     const more = payload.readUInt32BE(0) & MOST_WINDOW_BYTES;
     if (streamId === 0) {
       if (more === 0) throw connectionFault('WINDOW_UPDATE by 0');
-      this.sendWindow += more;
-      if (this.sendWindow > MOST_WINDOW_BYTES) {
+      this.window.send += more;
+      if (this.window.send > MOST_WINDOW_BYTES) {
         throw new WireFault(HTTP2_CODE.flowControlError, 'Cannot take WINDOW_UPDATE: over 2^31-1');
       }
       return this.#pumpWaiting();
@@ -465,6 +506,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
       if (this.isIdle(streamId)) throw connectionFault('WINDOW_UPDATE on idle stream');
       return this.#countIdle();
     }
+    stream.touch();
     stream.sendWindow += more;
     if (more === 0 || stream.sendWindow > MOST_WINDOW_BYTES) {
       const code = more === 0 ? HTTP2_CODE.protocolError : HTTP2_CODE.flowControlError;
@@ -472,6 +514,12 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
       return stream.onConnectionLost(new Http2Error('window fault', code, 'stream'));
     }
     if (this.waiting.has(stream)) stream.pump();
+  }
+
+  #grantLater(): void {
+    if (this.#isGranting) return;
+    this.#isGranting = true;
+    this.engine.markDirty(this);
   }
 
   #pumpWaiting(): void {
@@ -506,6 +554,9 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
 
   /** A peer that makes us work or answer for nothing is left; real data pays the count back. */
   #countIdle(): void {
+    const passedBytes = this.passedBytes();
+    if (passedBytes > this.#passedBytes) this.#idleFrames = 0;
+    this.#passedBytes = passedBytes;
     if (++this.#idleFrames <= MOST_IDLE_FRAMES) return;
     throw new WireFault(HTTP2_CODE.enhanceYourCalm, 'Cannot go on: too many idle frames');
   }
@@ -545,6 +596,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink {
 
   #finish(error: Error | undefined, streamError: Error): void {
     if (this.isOver) return;
+    this.window.reclaim();
     this.isOver = true;
     this.isGoing = true;
     this.#keepalive.stop();

@@ -5,6 +5,7 @@ import { IGNORING_WATCHER, readerOf } from './byte-reader.ts';
 import type { Duct, DuctReader, DuctWatcher } from './duct.ts';
 import { ChannelError, Http2Error } from './errors.ts';
 import type { Http2Session } from './http2-session.ts';
+import type { Splice } from './splice.ts';
 
 /** One HTTP/2 stream as a byte channel, with its half of the flow control. */
 export class Http2Stream implements Duct {
@@ -15,6 +16,8 @@ export class Http2Stream implements Duct {
   receiveWindow: number;
   /** Content taken and not yet given back to the peer's window. */
   unacknowledged = 0;
+  /** The engine's short way between this stream and a socket, while a relay has joined them. */
+  splice: Splice | undefined;
   isLocalClosed = false;
   isRemoteClosed = false;
   #reader: DuctReader | undefined;
@@ -54,7 +57,34 @@ export class Http2Stream implements Duct {
     return this.isLocalClosed && this.isRemoteClosed;
   }
 
+  /** Bytes that may still be sent before a window has to be looked after; 0 while others go first. */
+  get spareToSend(): number {
+    const isFree = this.#queue.length === 0 && !this.#isBlocked && !this.#isEndDue;
+    return isFree && !this.isLocalClosed && this.session.hasWideWindows ? this.sendWindow : 0;
+  }
+
+  /** Content that may still be taken before the peer has to be told; 0 while it is not to be read. */
+  get spareToTake(): number {
+    if (this.#reader === undefined || this.#isPaused || this.isRemoteClosed) return 0;
+    if (this.#withheldBytes > 0) return 0;
+    return this.session.settings.streamWindowBytes / 2 - this.unacknowledged;
+  }
+
+  /** The engine passes nothing of this stream or its connection until the turn ends. */
+  touch(): void {
+    this.splice?.reclaim();
+    this.session.touch();
+  }
+
+  /** The engine has sent and taken these bytes of content. */
+  onPassed(into: number, outOf: number): void {
+    this.sendWindow -= into;
+    this.receiveWindow -= outOf;
+    this.unacknowledged += outOf;
+  }
+
   write(bytes: Uint8Array): void {
+    this.touch();
     if (this.isLocalClosed || this.#isEndDue || bytes.length === 0) return;
     const now = this.#allowance(bytes.length);
     if (now > 0) this.session.sendCopy(this, bytes.subarray(0, now));
@@ -62,6 +92,7 @@ export class Http2Stream implements Duct {
   }
 
   sendSlab(offset: number, length: number): void {
+    this.touch();
     if (this.isLocalClosed || this.#isEndDue) return;
     const now = this.#allowance(length);
     if (now > 0) this.session.sendSlab(this, offset, now);
@@ -70,6 +101,7 @@ export class Http2Stream implements Duct {
   }
 
   end(): void {
+    this.touch();
     if (this.isLocalClosed) return;
     if (this.#queue.length > 0) {
       this.#isEndDue = true;
@@ -85,6 +117,7 @@ export class Http2Stream implements Duct {
 
   resetStream(errorCode: number = HTTP2_CODE.cancel): void {
     if (this.isClosed) return;
+    this.touch();
     this.#close();
     this.session.sendReset(this, errorCode);
   }
@@ -99,6 +132,7 @@ export class Http2Stream implements Duct {
   }
 
   attach(reader: DuctReader, watcher: DuctWatcher): void {
+    this.touch();
     this.#reader = reader;
     this.#watcher = watcher;
     const early = this.#early;
@@ -110,10 +144,12 @@ export class Http2Stream implements Duct {
   }
 
   pauseReading(): void {
+    this.touch();
     this.#isPaused = true;
   }
 
   resumeReading(): void {
+    this.touch();
     this.#isPaused = false;
     if (this.#reader !== undefined) this.#giveBack();
   }
@@ -134,6 +170,7 @@ export class Http2Stream implements Duct {
 
   /** The peer's END_STREAM. */
   onRemoteEnd(): void {
+    this.touch();
     this.isRemoteClosed = true;
     this.#tellEnd();
     if (this.isLocalClosed) this.session.forget(this);
@@ -141,6 +178,7 @@ export class Http2Stream implements Duct {
 
   /** The peer's RST_STREAM (`facts/ztunnel.md` §2.5). */
   onRemoteReset(code: number): void {
+    this.touch();
     const isClean = code === HTTP2_CODE.noError || code === HTTP2_CODE.cancel;
     if (code === HTTP2_CODE.streamClosed) this.#failure ??= new ChannelError('EPIPE');
     else if (!isClean)
@@ -150,15 +188,17 @@ export class Http2Stream implements Duct {
 
   /** The connection under the stream is gone. */
   onConnectionLost(error: Error): void {
+    this.touch();
     this.#failure ??= error;
     this.#break(error);
   }
 
   /** The peer's window grew, or the connection drained. */
   pump(): void {
+    this.touch();
     while (this.#queue.length > 0 && !this.session.isBlocked) {
       const first = this.#queue[0]!;
-      const now = Math.min(first.length, this.sendWindow, this.session.sendWindow);
+      const now = Math.min(first.length, this.sendWindow, this.session.window.send);
       if (now <= 0) return;
       this.session.sendCopy(this, first.subarray(0, now));
       this.#queuedBytes -= now;
@@ -188,13 +228,13 @@ export class Http2Stream implements Duct {
   #hasRoom(): boolean {
     const { session } = this;
     if (session.isBlocked) return false;
-    if (session.initialSendWindow < 4 * LARGEST_READ_BYTES) return true;
-    return this.sendWindow >= LARGEST_READ_BYTES && session.sendWindow >= 2 * LARGEST_READ_BYTES;
+    if (!session.hasWideWindows) return true;
+    return this.sendWindow >= LARGEST_READ_BYTES && session.window.send >= 2 * LARGEST_READ_BYTES;
   }
 
   #allowance(length: number): number {
     if (this.#queue.length > 0) return 0;
-    return Math.max(0, Math.min(length, this.sendWindow, this.session.sendWindow));
+    return Math.max(0, Math.min(length, this.sendWindow, this.session.window.send));
   }
 
   #afterSend(bytes: Uint8Array, sent: number): void {

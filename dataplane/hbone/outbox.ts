@@ -15,7 +15,7 @@ export interface OutboxOwner {
   /** Everything is in the kernel: go on. */
   onUnblocked(): void;
   /** Writing is over; nothing was or will be sent any more. */
-  onSendFailed(error: ChannelError): void;
+  onBroken(error: ChannelError): void;
 }
 
 /** The sending half of a slot: pieces gathered during a turn, written in one call at its end. */
@@ -79,6 +79,8 @@ export class Outbox implements Flushable {
 
   /** Calls `then` once nothing is pending, or nothing can be sent any more. */
   whenEmpty(then: () => void): void {
+    // What the engine has passed on by itself may pend, too.
+    if (!this.#isBroken) this.#kernelPendingBytes = this.engine.pendingBytes(this.slot);
     this.#onEmpty = then;
     this.#markDirty();
   }
@@ -123,7 +125,7 @@ export class Outbox implements Flushable {
   /** The engine says that all is sent; what was sent since in the same turn may pend again. */
   onDrained(): void {
     if (this.#isBroken) return;
-    this.#kernelPendingBytes = this.engine.counters(this.slot).pendingBytes;
+    this.#kernelPendingBytes = this.engine.pendingBytes(this.slot);
     if (this.#kernelPendingBytes > 0) return;
     if (this.#isBlocked) {
       this.#isBlocked = false;
@@ -137,7 +139,7 @@ export class Outbox implements Flushable {
     if (this.#isBroken) return;
     const then = this.#onEmpty;
     this.abandon();
-    this.#owner.onSendFailed(new ChannelError(errnoName(errno)));
+    this.#owner.onBroken(new ChannelError(errnoName(errno)));
     then?.();
   }
 

@@ -1,10 +1,13 @@
 import type { ByteChannel, Relay, RelayOptions, RelayResult } from './api.ts';
 import { isDuct, type Duct, type DuctReader, type DuctWatcher } from './duct.ts';
 import { ChannelError, Http2Error } from './errors.ts';
+import { spliceEnds, type Splice } from './splice.ts';
 
 /** Faults that count as a normal end while copying (`facts/ztunnel.md` §2.5). */
 const SWALLOWED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ENOTCONN', 'EOF']);
 const CODE_STREAM_CLOSED = 5;
+/** A connection of one request is not worth the splicing. */
+const COPIES_BEFORE_SPLICE = 4;
 
 /**
  * Copies both ways between `a` and `b` until both directions are done, then releases both. A FIN
@@ -17,6 +20,8 @@ export function startRelay(a: ByteChannel, b: ByteChannel, options: RelayOptions
 
 /** What a direction tells its relay. */
 interface DirectionOwner {
+  /** Bytes were copied. */
+  onCopied(): void;
   onDone(): void;
   onFailed(error: Error): void;
 }
@@ -29,6 +34,8 @@ class RunningRelay implements Relay, DirectionOwner {
   readonly #bToA: Direction;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void;
+  #splice: Splice | undefined;
+  #copies = 0;
   #settle!: (result: RelayResult) => void;
   #isOver = false;
 
@@ -52,10 +59,12 @@ class RunningRelay implements Relay, DirectionOwner {
   }
 
   get bytesAToB(): number {
+    this.#splice?.reclaim();
     return this.#aToB.bytes;
   }
 
   get bytesBToA(): number {
+    this.#splice?.reclaim();
     return this.#bToA.bytes;
   }
 
@@ -73,8 +82,24 @@ class RunningRelay implements Relay, DirectionOwner {
     this.#b.reset();
   }
 
+  onCopied(): void {
+    if (++this.#copies === COPIES_BEFORE_SPLICE && !this.#isOver) this.#splice = this.#spliceEnds();
+  }
+
+  #spliceEnds(): Splice | undefined {
+    const isSocketFirst = !('session' in this.#a);
+    const [intoTunnel, outOfTunnel] = isSocketFirst
+      ? [this.#aToB, this.#bToA]
+      : [this.#bToA, this.#aToB];
+    return spliceEnds(this.#a, this.#b, (into, outOf) => {
+      intoTunnel.bytes += into;
+      outOfTunnel.bytes += outOf;
+    });
+  }
+
   #finish(error: Error | undefined): void {
     this.#isOver = true;
+    this.#splice?.end();
     this.#aToB.isDone = true;
     this.#bToA.isDone = true;
     this.#signal?.removeEventListener('abort', this.#onAbort);
@@ -101,6 +126,7 @@ class Direction implements DuctReader, DuctWatcher {
     if (this.isDone) return;
     this.bytes += length;
     this.#sink.sendSlab(offset, length);
+    this.#owner.onCopied();
   }
 
   onBytes(bytes: Buffer): void {

@@ -27,6 +27,8 @@ export interface SealedOwner {
   onOver(error: Error | undefined): void;
   onBlocked(): void;
   onUnblocked(): void;
+  /** Bytes that passed without `onPlain` being told, since the connection began. */
+  passedBytes(): number;
 }
 
 /** A TLS 1.3 connection after its handshake: records in the engine, messages and keys here. */
@@ -43,6 +45,7 @@ export class SealedConnection implements SlotHandler, OutboxOwner {
   #writeSecret: Buffer;
   #message: Buffer = Buffer.alloc(0);
   #idleKeyUpdates = 0;
+  #passedBytes = 0;
   #keyUpdatesSent = 0;
   #keyUpdatesReceived = 0;
   #isOver = false;
@@ -181,8 +184,12 @@ export class SealedConnection implements SlotHandler, OutboxOwner {
     this.#owner.onUnblocked();
   }
 
-  onSendFailed(error: ChannelError): void {
+  onBroken(error: ChannelError): void {
     this.#end(error);
+  }
+
+  onSendFailed(errno: number): void {
+    this.outbox.fail(errno);
   }
 
   onConnected(): void {}
@@ -196,6 +203,9 @@ export class SealedConnection implements SlotHandler, OutboxOwner {
       return this.onRecordFault(ALERT.unexpectedMessage);
     }
     if (message[4]! > 1) return this.onRecordFault(ALERT.decodeError);
+    const passedBytes = this.#owner.passedBytes();
+    if (passedBytes > this.#passedBytes) this.#idleKeyUpdates = 0;
+    this.#passedBytes = passedBytes;
     if (++this.#idleKeyUpdates > MOST_IDLE_KEY_UPDATES) {
       return this.onRecordFault(ALERT.unexpectedMessage);
     }

@@ -13,6 +13,7 @@ export class IgnoringHandler implements SlotHandler {
   onRecord(_type: number, _offset: number, _length: number): void {}
   onRecordFault(_alert: number): void {}
   onKeyLimit(): void {}
+  onSendFailed(_errno: number): void {}
 }
 
 /** Applies TCP_NODELAY and keepalive; failures are ignored as in the genuine ztunnel. */

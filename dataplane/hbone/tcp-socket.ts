@@ -4,6 +4,7 @@ import type { Duct, DuctReader, DuctWatcher } from './duct.ts';
 import { ChannelError } from './errors.ts';
 import { IGNORING_WATCHER, readerOf } from './byte-reader.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
+import type { Splice } from './splice.ts';
 
 const NOWHERE: SocketAddress = { ip: '0.0.0.0', port: 0 };
 
@@ -12,6 +13,8 @@ export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner 
   readonly engine: Engine;
   readonly slot: number;
   readonly outbox: Outbox;
+  /** The engine's short way between this socket and a stream, while a relay has joined them. */
+  splice: Splice | undefined;
   #reader: DuctReader | undefined;
   #watcher: DuctWatcher = IGNORING_WATCHER;
   #local: SocketAddress | undefined;
@@ -157,8 +160,12 @@ export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner 
     this.#watcher.onUnblocked();
   }
 
-  onSendFailed(error: ChannelError): void {
+  onBroken(error: ChannelError): void {
     this.#watcher.onBroken(error);
+  }
+
+  onSendFailed(errno: number): void {
+    this.outbox.fail(errno);
   }
 
   onConnected(): void {}
@@ -187,6 +194,7 @@ export class TcpSocket implements TcpConnection, Duct, SlotHandler, OutboxOwner 
 
   #shutDown(isReset: boolean): void {
     if (this.#isClosed) return;
+    this.splice?.end();
     // Logs are written after the end, when the kernel no longer knows.
     this.#local ??= this.#readEnd('local');
     this.#isClosed = true;

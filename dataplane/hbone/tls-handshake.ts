@@ -202,6 +202,7 @@ class Handshake implements SlotHandler {
   onRecord(): void {}
   onRecordFault(): void {}
   onKeyLimit(): void {}
+  onSendFailed(): void {}
 
   /** Gives node:tls the peer's records up to its Finished, none beyond. */
   #pump(): void {

@@ -18,6 +18,8 @@ const SLAB_BYTES = 1 << 20;
 const CONTROL_BYTES = 256 * 1024;
 const EVENTS = 4096;
 const PIECES = 1024;
+/** Slots above are not spliced. */
+const MOST_SPLICED_SLOTS = 32_768;
 const EVENT_INTS = 4;
 /** In the result of the native connect: up already. */
 const CONNECTED_FLAG = 1 << 30;
@@ -34,6 +36,7 @@ const EVENT = {
   record: 8,
   recordFault: 9,
   keyLimit: 10,
+  sendFailed: 11,
 } as const;
 
 interface NativeEngine {
@@ -58,6 +61,8 @@ interface NativeEngine {
   release(slot: number): void;
   shut(slot: number): void;
   close(slot: number, isReset: boolean): void;
+  splice(plain: number, sealed: number, streamId: number, frameLimit: number): boolean;
+  pending(slot: number): number;
   counters(slot: number): readonly [number, number, number, number, number];
   descriptor(slot: number): number;
   dispose(): void;
@@ -78,6 +83,8 @@ const GONE: NativeEngine = {
   release: () => undefined,
   shut: () => undefined,
   close: () => undefined,
+  splice: () => false,
+  pending: () => 0,
   counters: () => [0, 0, 0, 0, 0],
   descriptor: () => -1,
   dispose: () => undefined,
@@ -103,6 +110,8 @@ export interface SlotHandler {
   onRecordFault(alert: number): void;
   /** The sending key has sealed its limit of records. */
   onKeyLimit(): void;
+  /** Writing what was spliced failed; nothing can be sent any more. */
+  onSendFailed(errno: number): void;
 }
 
 /** Something that has bytes to send when the turn ends. */
@@ -134,6 +143,11 @@ export class Engine implements Disposable {
   readonly slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   /** Where senders write frame headers and copies; free again after each flush. */
   readonly control: Buffer = Buffer.allocUnsafeSlow(CONTROL_BYTES);
+  /**
+   * What the engine may pass on by itself, by slot: bytes into the tunnel and bytes out of it. Of a
+   * spliced socket for its stream, of a sealed slot for the connection. The engine spends them.
+   */
+  readonly budgets = new Int32Array(2 * MOST_SPLICED_SLOTS);
   readonly #events = new Int32Array(EVENTS * EVENT_INTS);
   readonly #gather = new Int32Array(PIECES * 3);
   readonly #handlers: (SlotHandler | undefined)[] = [];
@@ -160,6 +174,7 @@ export class Engine implements Disposable {
       this.control,
       Buffer.from(this.#events.buffer),
       Buffer.from(this.#gather.buffer),
+      Buffer.from(this.budgets.buffer),
       (count: number) => this.#turn(count),
     );
   }
@@ -278,6 +293,19 @@ export class Engine implements Disposable {
     this.#native.close(slot, isReset);
   }
 
+  /**
+   * From now on whole DATA frames of a stream pass between a socket and a sealed connection without
+   * a call of a handler, as far as `budgets` go. False when these two cannot.
+   */
+  splice(plain: number, sealed: number, streamId: number, frameLimit: number): boolean {
+    return this.#native.splice(plain, sealed, streamId, frameLimit);
+  }
+
+  /** Bytes that the kernel would not take yet. */
+  pendingBytes(slot: number): number {
+    return this.#native.pending(slot);
+  }
+
   counters(slot: number): SlotCounters {
     const [bytesIn, bytesOut, pendingBytes, recordsIn, recordsOut] = this.#native.counters(slot);
     return { bytesIn, bytesOut, pendingBytes, recordsIn, recordsOut };
@@ -380,6 +408,8 @@ export class Engine implements Disposable {
         return handler.onRecordFault(a);
       case EVENT.keyLimit:
         return handler.onKeyLimit();
+      case EVENT.sendFailed:
+        return handler.onSendFailed(a);
     }
   }
 

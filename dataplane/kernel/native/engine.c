@@ -26,13 +26,18 @@ bool has_event_room(const engine_t *engine) {
 void push_event(engine_t *engine, slot_t *slot, int kind, int a, int b) {
   int32_t *event = engine->events + EVENT_INTS * engine->event_count++;
   event[0] = slot->id, event[1] = kind, event[2] = a, event[3] = b;
+  slot->told = engine->batch;
 }
 
-/* Everything pushed is told in one call; what the slab holds is free again afterwards. */
+/* What was spliced leaves, and everything pushed is told in one call; what the slab holds is free
+ * again afterwards. */
 void deliver_events(engine_t *engine) {
+  flush_outs(engine);
   int count = engine->event_count;
   engine->event_count = 0;
+  engine->slab_at = 0;
   if (count == 0 || engine->disposed || engine->dispose_later) return;
+  engine->batch++;
   napi_env env = engine->env;
   napi_handle_scope scope;
   napi_open_handle_scope(env, &scope);
@@ -47,7 +52,6 @@ void deliver_events(engine_t *engine) {
     napi_fatal_exception(env, exception);
   }
   napi_close_handle_scope(env, scope);
-  engine->slab_at = 0;
 }
 
 void list_add(list_t *list, slot_t *slot) {
@@ -80,12 +84,14 @@ slot_t *new_slot(engine_t *engine, int fd, int kind) {
   slot->fd = fd;
   slot->kind = (uint8_t)kind;
   engine->slots[slot->id] = slot;
+  if (slot->id < engine->budget_limit) memset(engine->budgets + 2 * slot->id, 0, 2 * sizeof(int32_t));
   count_slot(engine, 1);
   return slot;
 }
 
 /* Inside a turn the descriptor lives to its end: its number and slot must not be reused before. */
 void close_slot(engine_t *engine, slot_t *slot) {
+  unsplice(slot);
   if (engine->in_turn) {
     if (!slot->closing) list_add(&engine->corpses, slot);
     slot->closing = true;
@@ -98,6 +104,7 @@ void close_slot(engine_t *engine, slot_t *slot) {
   free_record_key(slot->tx);
   free(slot->carry);
   free(slot->pending);
+  free(slot->outs);
   engine->slots[slot->id] = NULL;
   engine->free_ids[engine->free_count++] = slot->id;
   free(slot);
@@ -355,6 +362,24 @@ static napi_value engine_counters(napi_env env, napi_callback_info info) {
   return list;
 }
 
+/* splice(plain, sealed, stream, frameLimit): whether whole DATA frames pass between them from now on,
+ * as far as budgets go. */
+static napi_value engine_splice(napi_env env, napi_callback_info info) {
+  SLOT_CALL(4);
+  int stream_id, frame_limit;
+  slot_t *sealed = get_slot(env, engine, argv[1]);
+  if (!sealed || !get_int(env, argv[2], "stream", &stream_id) || !get_int(env, argv[3], "frameLimit", &frame_limit)) {
+    return NULL;
+  }
+  return make_bool(env, splice_slots(slot, sealed, (uint32_t)stream_id, frame_limit));
+}
+
+/* pending(slot): bytes that the kernel would not take yet. */
+static napi_value engine_pending(napi_env env, napi_callback_info info) {
+  SLOT_CALL(1);
+  return make_int(env, (int64_t)slot->pending_length);
+}
+
 /* descriptor(slot): its number. */
 static napi_value engine_descriptor(napi_env env, napi_callback_info info) {
   SLOT_CALL(1);
@@ -373,11 +398,12 @@ static void dispose_engine(void *data) {
   leave_reactor(engine);
   free(engine->slots), free(engine->free_ids), free(engine->seal);
   free(engine->kicks.items), free(engine->stales.items), free(engine->corpses.items);
+  free(engine->outs.items);
   free(engine);
 }
 
 void end_engine(engine_t *engine) {
-  for (int i = 0; i < 4; i++) napi_delete_reference(engine->env, engine->buffers[i]);
+  for (int i = 0; i < ENGINE_BUFFERS; i++) napi_delete_reference(engine->env, engine->buffers[i]);
   napi_delete_reference(engine->env, engine->on_events);
   napi_delete_reference(engine->env, engine->receiver);
   napi_async_destroy(engine->env, engine->async_context);
@@ -406,10 +432,13 @@ static bool take_memory(napi_env env, engine_t *engine, napi_value *argv) {
   if (!get_bytes(env, argv[3], "gather", &bytes, &length)) return false;
   engine->gather = (int32_t *)bytes;
   engine->gather_limit = (int)(length / (GATHER_INTS * sizeof(int32_t)));
+  if (!get_bytes(env, argv[4], "budgets", &bytes, &length)) return false;
+  engine->budgets = (int32_t *)bytes;
+  engine->budget_limit = (int)(length / (2 * sizeof(int32_t)));
   if (engine->slab_size < 4 * READ_BYTES || engine->event_limit < 4 * EVENT_SPARE || engine->gather_limit < 64) {
     return throw_errno(env, "createEngine with too little memory", EINVAL), false;
   }
-  for (int i = 0; i < 4; i++) napi_create_reference(env, argv[i], 1, &engine->buffers[i]);
+  for (int i = 0; i < ENGINE_BUFFERS; i++) napi_create_reference(env, argv[i], 1, &engine->buffers[i]);
   return true;
 }
 
@@ -422,15 +451,16 @@ static const struct {
     {"attach", engine_attach},     {"inject", engine_inject},     {"release", engine_release},
     {"shut", engine_shut},         {"close", engine_close},       {"counters", engine_counters},
     {"dispose", engine_dispose},   {"sendRecord", engine_send_record},
-    {"descriptor", engine_descriptor},
+    {"descriptor", engine_descriptor}, {"splice", engine_splice},   {"pending", engine_pending},
     {"originalDestination", engine_original_destination},
 };
 
-/* createEngine(slab, control, events, gather, onEvents): the functions above, bound to a new engine. */
+/* createEngine(slab, control, events, gather, budgets, onEvents): the functions above, bound to a new engine. */
 static napi_value create_engine(napi_env env, napi_callback_info info) {
-  ARGS(5);
+  ARGS(6);
   engine_t *engine = calloc(1, sizeof *engine);
   engine->env = env;
+  engine->batch = 1;
   if (!take_memory(env, engine, argv)) return free(engine), NULL;
   if (!join_reactor(engine)) return throw_errno(env, "createEngine", ENFILE);
   engine->seal = malloc(SEAL_RECORDS * RECORD_SEALED_BYTES);
@@ -438,7 +468,7 @@ static napi_value create_engine(napi_env env, napi_callback_info info) {
   napi_create_object(env, &object);
   napi_async_init(env, object, name, &engine->async_context);
   napi_create_reference(env, object, 1, &engine->receiver);
-  napi_create_reference(env, argv[4], 1, &engine->on_events);
+  napi_create_reference(env, argv[5], 1, &engine->on_events);
   napi_add_env_cleanup_hook(env, dispose_engine, engine);
   for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
     napi_value function;

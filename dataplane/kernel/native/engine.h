@@ -34,6 +34,8 @@ enum { HANDLE_IDLE = 6, HANDLE_PREPARE = 9 };
 #define LONE_READ_BYTES (2 * READ_BYTES)
 #define EVENT_INTS 4
 #define GATHER_INTS 3
+/* Slab, control, events, gather, budgets. */
+#define ENGINE_BUFFERS 5
 
 /* Kinds of events; `engine.ts` has the same table. An event is {slot, kind | detail << 8, a, b}. */
 enum event_kind {
@@ -47,6 +49,7 @@ enum event_kind {
   EVENT_RECORD = 8,  /* detail: TLS content type, a: offset, b: length; opening waits for release */
   EVENT_RECORD_FAULT = 9, /* a: TLS alert that describes the fault; reading has stopped */
   EVENT_KEY_LIMIT = 10,   /* the sending key has sealed as many records as it was allowed */
+  EVENT_SEND_FAILED = 11, /* a: errno; writing what was spliced broke */
 };
 
 enum slot_kind { SLOT_LISTENER = 1, SLOT_CONNECTING = 2, SLOT_STREAM = 3 };
@@ -61,6 +64,12 @@ typedef struct record_key {
 
 typedef struct engine engine_t;
 typedef struct reactor reactor_t;
+typedef struct splice splice_t;
+
+/* Bytes of the slab that leave at the end of the turn. */
+typedef struct out {
+  int32_t offset, length;
+} out_t;
 
 typedef struct slot {
   engine_t *engine;
@@ -75,7 +84,9 @@ typedef struct slot {
   bool kicked;      /* on the kick list */
   bool stale;       /* interest differs from the epoll's; on the stale list */
   bool shut_later;  /* SHUT_WR once pending is out */
+  bool failing;     /* EVENT_SEND_FAILED is due */
   uint32_t interest;
+  uint32_t told;    /* the batch of its latest event */
   int write_error;
   uint8_t *carry;   /* ciphertext of records not opened yet */
   size_t carry_length, carry_size;
@@ -83,6 +94,11 @@ typedef struct slot {
   size_t pending_offset, pending_length, pending_size;
   record_key_t *rx, *tx;
   uint64_t bytes_in, bytes_out;
+  splice_t *splice;   /* of a plain slot */
+  splice_t **splices; /* of a sealed one, by stream */
+  int frame_limit;    /* longest DATA frame that the peer of a sealed one takes */
+  out_t *outs;
+  int out_count, out_size;
 } slot_t;
 
 typedef struct list {
@@ -93,19 +109,20 @@ typedef struct list {
 struct engine {
   napi_env env;
   napi_async_context async_context;
-  napi_ref on_events, receiver, buffers[4];
+  napi_ref on_events, receiver, buffers[ENGINE_BUFFERS];
   reactor_t *reactor;
   int epoll_fd; /* the reactor's */
   bool in_turn, disposed, dispose_later;
   size_t read_limit;
   uint8_t *slab, *control;
   size_t slab_size, slab_at, control_size;
-  int32_t *events, *gather;
-  int event_count, event_limit, gather_limit;
+  int32_t *events, *gather, *budgets;
+  int event_count, event_limit, gather_limit, budget_limit;
+  uint32_t batch; /* of events, the one that is being gathered */
   slot_t **slots;
   int slot_count, slot_size;
   int *free_ids, free_count, free_size;
-  list_t kicks, stales, corpses;
+  list_t kicks, stales, corpses, outs;
   uint8_t *seal;
 };
 
@@ -132,6 +149,17 @@ void keep_carry(slot_t *slot, const uint8_t *bytes, size_t length);
 int64_t send_gathered(engine_t *engine, slot_t *slot, int count);
 /* Writes sealed or plain bytes at once, keeping what the kernel refuses. */
 void write_bytes(engine_t *engine, slot_t *slot, const uint8_t *bytes, size_t length);
+
+/* engine_splice.c */
+/* False when they cannot be spliced; then everything is told. */
+bool splice_slots(slot_t *plain, slot_t *sealed, uint32_t stream_id, int frame_limit);
+/* A slot that closes has no splices left. */
+void unsplice(slot_t *slot);
+/* Takes what was read of a plain slot, headroom before it; false when it has to be told. */
+bool splice_into_tunnel(slot_t *plain, uint8_t *bytes, size_t length);
+/* Takes whole DATA frames of an opened record; bytes taken, the rest has to be told. */
+size_t splice_out_of_tunnel(slot_t *sealed, const uint8_t *bytes, size_t length);
+void flush_outs(engine_t *engine);
 
 /* engine_loop.c */
 bool join_reactor(engine_t *engine);

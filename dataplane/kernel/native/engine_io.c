@@ -204,7 +204,7 @@ static void read_slot(engine_t *engine, slot_t *slot) {
     if (carried) memcpy(bytes, slot->carry, carried);
     return take_records(engine, slot, bytes, carried + (size_t)got);
   }
-  push_event(engine, slot, EVENT_DATA, (int)(bytes - engine->slab), (int)got);
+  if (!splice_into_tunnel(slot, bytes, (size_t)got)) push_event(engine, slot, EVENT_DATA, (int)(bytes - engine->slab), (int)got);
   engine->slab_at = ((size_t)(bytes - engine->slab) + (size_t)got + 15) & ~(size_t)15;
 }
 
@@ -245,6 +245,10 @@ static void serve_kick(engine_t *engine, slot_t *slot) {
   if (slot->closing) return;
   if (!has_event_room(engine)) deliver_events(engine);
   if (slot->closing) return;
+  if (slot->failing) {
+    slot->failing = false;
+    push_event(engine, slot, EVENT_SEND_FAILED, slot->write_error ? slot->write_error : EIO, 0);
+  }
   record_key_t *tx = slot->tx;
   if (tx && tx->limit && tx->sequence >= tx->limit && !tx->limit_told) {
     tx->limit_told = true;

@@ -91,7 +91,8 @@ size_t open_records(engine_t *engine, slot_t *slot, uint8_t *bytes, size_t lengt
     if (plain > RECORD_PLAIN_BYTES) return refuse(engine, slot, ALERT_RECORD_OVERFLOW), length;
     int offset = (int)(body - engine->slab);
     if (type == TYPE_APPLICATION_DATA) {
-      if (plain > 0) push_event(engine, slot, EVENT_DATA, offset, plain);
+      int passed = (int)splice_out_of_tunnel(slot, body, (size_t)plain);
+      if (plain > passed) push_event(engine, slot, EVENT_DATA, offset + passed, plain - passed);
     } else {
       slot->held = true;
       refresh_interest(engine, slot);

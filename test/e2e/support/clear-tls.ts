@@ -32,6 +32,10 @@ export class SealedConnection {
     this.outbox = socket.outbox;
   }
 
+  get slot(): number {
+    return this.#socket.slot;
+  }
+
   start(): void {
     const owner = this.#owner;
     this.#socket.attach(
