@@ -4,6 +4,7 @@ import type { ProgramCommand } from './lab.ts';
 import { getInNetns } from './netns-http.ts';
 import { nodeSockets, type LabPaths } from './paths.ts';
 import { programEnv } from './program-env.ts';
+import { MEMORY_ENV, ZTUNNEL_FLAGS } from './program-memory.ts';
 import { programArgv } from './programs.ts';
 import type { MeshFiles } from './mesh-files.ts';
 
@@ -70,9 +71,10 @@ export function ztunnelSpec(
     }),
     ...(!withoutEvidence && { SSLKEYLOGFILE: paths.keys, LEG_LOG: paths.legs }),
     RUST_LOG: 'info',
+    ...MEMORY_ENV,
     ...foreign?.env,
   });
-  const argv = foreign?.argv ?? programArgv('ztunnel');
+  const argv = foreign?.argv ?? programArgv('ztunnel', ZTUNNEL_FLAGS);
   return { kind: 'ztunnel', name, node: node.name, netns, argv, env };
 }
 

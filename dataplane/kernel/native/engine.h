@@ -136,6 +136,22 @@ slot_t *new_slot(engine_t *engine, int fd, int kind);
 void close_slot(engine_t *engine, slot_t *slot);
 void list_add(list_t *list, slot_t *slot);
 
+/* The open slot that an argument names, or NULL with an exception. */
+slot_t *get_slot(napi_env env, engine_t *engine, napi_value value);
+
+/* What functions that JavaScript calls on a slot, their first argument, begin with. */
+#define SLOT_CALL(count)                                                                           \
+  ARGS(count);                                                                                     \
+  engine_t *engine = bound_data;                                                                   \
+  slot_t *slot = get_slot(env, engine, argv[0]);                                                   \
+  if (!slot) return NULL
+
+/* engine_socket.c */
+napi_value engine_connect(napi_env env, napi_callback_info info);
+napi_value engine_endpoint(napi_env env, napi_callback_info info);
+napi_value engine_original_destination(napi_env env, napi_callback_info info);
+napi_value engine_tune(napi_env env, napi_callback_info info);
+
 /* engine_io.c */
 /* A turn of one engine: what was kicked, then each ready slot, then the news to JavaScript. */
 void begin_turn(engine_t *engine, bool is_lone);

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileCa } from '../../../dataplane/identity/file-ca.ts';
 import { programNode } from '../../hosts/program-node.ts';
+import { MEMORY_ENV, ZTUNNEL_FLAGS } from '../../world/program-memory.ts';
 import type { BenchPod, BenchWorld } from './world.ts';
 
 /** `haproxyRules` is haproxy behind the rules that Envoy has: see `variants-haproxy.ts`. */
@@ -82,8 +83,9 @@ export async function ourVariant(
   }));
   writeFileSync(stateFile, JSON.stringify({ workloads }));
   const children = [client, server].map((pod) =>
-    world.startLogged(pod, `ztunnel-${pod.name}`, [programNode(), program], {
+    world.startLogged(pod, `ztunnel-${pod.name}`, [programNode(), ...ZTUNNEL_FLAGS, program], {
       env: {
+        ...MEMORY_ENV,
         PROXY_MODE: 'dedicated',
         PROXY_WORKLOAD_INFO: `default/${pod.name}/${pod.name}`,
         LOCAL_XDS_PATH: stateFile,

@@ -1,0 +1,8 @@
+/**
+ * Flags of Node for a ztunnel, which has to stay small: without V8's middle compiler, and with a young
+ * generation that holds what is under way (measured: 12 MB less after many connections).
+ */
+export const ZTUNNEL_FLAGS: readonly string[] = ['--no-maglev', '--max-semi-space-size=4'];
+
+/** One heap of malloc for all threads of a program instead of one each. */
+export const MEMORY_ENV: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
