@@ -1,41 +1,35 @@
 import { LARGEST_READ_BYTES, type Engine, type Flushable } from '../kernel/engine.ts';
-import { Http2Error as WireFault, HpackError } from '../wire/errors.ts';
-import { HpackDecoder, HpackEncoder } from '../wire/hpack.ts';
+import { Http2Error as WireFault } from '../wire/errors.ts';
+import { HpackDecoder } from '../wire/hpack.ts';
 import {
-  CLIENT_PREFACE,
   FRAME_FLAG,
-  FRAME_HEADER_BYTES,
   FRAME_TYPE,
   HTTP2_CODE,
   SETTING,
   decodeSettings,
-  encodeSettings,
-  writeFrameHeader,
   type FrameHeader,
-  type Setting,
 } from '../wire/http2.ts';
 import type { HboneSettings, HeaderList, SocketAddress } from './api.ts';
 import { ConnectionWindow } from './connection-window.ts';
 import { ChannelError, Http2Error } from './errors.ts';
 import { FrameParser, type FrameSink } from './frame-parser.ts';
+import { FrameWriter } from './frame-writer.ts';
 import { HeaderBlock } from './header-block.ts';
 import { Http2Stream } from './http2-stream.ts';
 import { Keepalive } from './keepalive.ts';
 import { SealedConnection, type SealedOwner } from './sealed-connection.ts';
+import { asHttp2Error, assertSize, connectionFault, flowControlFault } from './session-faults.ts';
 import type { TcpSocket } from './tcp-socket.ts';
 import type { HandshakeResult } from './tls-handshake.ts';
 
 const DEFAULT_WINDOW_BYTES = 65_535;
 const MOST_WINDOW_BYTES = 0x7fffffff;
-const DEFAULT_FRAME_BYTES = 16_384;
 const MOST_STREAM_ID = 0x7fffffff;
 /** Frames that a peer may send to no use (empty DATA, answers it does not read) before we leave. */
 const MOST_IDLE_FRAMES = 10_000;
 /** What the genuine ztunnel (its HTTP/2 library) sends in a keepalive PING. */
 const KEEPALIVE_PAYLOAD = Buffer.from('3b7cdb7a0b8716b4', 'hex');
 const GRACE_PAYLOAD = Buffer.from('0b7ba2f08b9bfe54', 'hex');
-/** Fields of a CONNECT that are new each time: in the table they would push out what repeats. */
-const UNINDEXED: ReadonlySet<string> = new Set(['forwarded', 'traceparent']);
 /** How long the peer has to answer the PING of a graceful end. */
 const GRACE_MS = 1_000;
 
@@ -67,10 +61,9 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
   readonly #role: 'client' | 'server';
   readonly #parser: FrameParser;
   readonly #decoder: HpackDecoder;
-  readonly #encoder = new HpackEncoder({ unindexed: UNINDEXED });
+  readonly #writer: FrameWriter;
   readonly #block: HeaderBlock;
   readonly #keepalive: Keepalive;
-  #peerMaxFrameBytes = DEFAULT_FRAME_BYTES;
   /** What the engine was told that the peer takes. */
   #splicedFrameBytes = 0;
   #isGranting = false;
@@ -101,12 +94,13 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
       settings.maxHeaderListBytes,
     );
     this.sealed = new SealedConnection(socket, tls, this, options.recordLimit);
+    this.#writer = new FrameWriter(this.engine, this.sealed.outbox);
     this.window = new ConnectionWindow(this.engine, socket.slot, settings.connectionWindowBytes);
     this.#keepalive = new Keepalive(settings.pingIntervalMs, settings.pingTimeoutMs, {
-      sendPing: () => this.#sendFrame(FRAME_TYPE.ping, 0, 0, KEEPALIVE_PAYLOAD),
+      sendPing: () => this.#writer.frame(FRAME_TYPE.ping, 0, 0, KEEPALIVE_PAYLOAD),
       onTimeout: () => this.#onKeepaliveTimeout(),
     });
-    this.#greet(isServer);
+    this.#greet();
     this.sealed.start();
   }
 
@@ -147,7 +141,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
   /** Joins a stream with a socket in the engine; false where that cannot be. */
   spliceInto(plainSlot: number, streamId: number): boolean {
     if (this.isOver) return false;
-    this.#splicedFrameBytes ||= this.#peerMaxFrameBytes;
+    this.#splicedFrameBytes ||= this.#writer.peerMaxFrameBytes;
     this.#grantLater();
     return this.engine.splice(plainSlot, this.sealed.slot, streamId, this.#splicedFrameBytes);
   }
@@ -165,56 +159,33 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
   /** What the engine may pass by itself until JavaScript looks again. */
   flush(): void {
     this.#isGranting = false;
-    const isSending = this.#splicedFrameBytes <= this.#peerMaxFrameBytes && this.hasWideWindows;
+    const isSending =
+      this.#splicedFrameBytes <= this.#writer.peerMaxFrameBytes && this.hasWideWindows;
     const isReceiving = this.#hasPeerSettings && this.#parser.isAtFrame && !this.#block.isOpen;
     const isLive = !this.isOver && this.#splicedFrameBytes > 0;
     this.window.grant(isLive && isSending && !this.isBlocked, isLive && isReceiving);
   }
 
-  /** HEADERS (and CONTINUATION where the peer's frames are small). */
   sendHeaders(streamId: number, fields: HeaderList, isEndStream: boolean): void {
-    const block = this.#encoder.encode(fields);
-    const most = this.#peerMaxFrameBytes;
-    for (let at = 0; at === 0 || at < block.length; at += most) {
-      const part = block.subarray(at, at + most);
-      const type = at === 0 ? FRAME_TYPE.headers : FRAME_TYPE.continuation;
-      const end = at + most >= block.length ? FRAME_FLAG.endHeaders : 0;
-      this.#sendFrame(type, end | (at === 0 && isEndStream ? 1 : 0), streamId, part);
-    }
+    this.#writer.headers(streamId, fields, isEndStream);
   }
 
   /** DATA from the slab, its header in the headroom; the caller has checked the windows. */
   sendSlab(stream: Http2Stream, offset: number, length: number): void {
     stream.sendWindow -= length;
     this.window.send -= length;
-    const { outbox } = this.sealed;
-    const most = this.#peerMaxFrameBytes;
-    const first = Math.min(length, most);
-    const { slab } = this.engine;
-    writeFrameHeader(slab, offset - FRAME_HEADER_BYTES, first, FRAME_TYPE.data, 0, stream.streamId);
-    outbox.sendSlab(offset - FRAME_HEADER_BYTES, first + FRAME_HEADER_BYTES);
-    for (let at = first; at < length; at += most) {
-      const part = Math.min(length - at, most);
-      this.#sendHeader(part, FRAME_TYPE.data, 0, stream.streamId);
-      outbox.sendSlab(offset + at, part);
-    }
+    this.#writer.dataOfSlab(stream.streamId, offset, length);
   }
 
   /** DATA from anywhere; the caller has checked the windows. */
   sendCopy(stream: Http2Stream, bytes: Uint8Array): void {
     stream.sendWindow -= bytes.length;
     this.window.send -= bytes.length;
-    const most = this.#peerMaxFrameBytes;
-    for (let at = 0; at < bytes.length; at += most) {
-      const part = bytes.subarray(at, at + most);
-      this.#sendHeader(part.length, FRAME_TYPE.data, 0, stream.streamId);
-      this.sealed.outbox.sendCopy(part);
-    }
+    this.#writer.dataOf(stream.streamId, bytes);
   }
 
-  /** An empty DATA frame with END_STREAM, as the genuine ztunnel ends a stream. */
   sendEnd(stream: Http2Stream): void {
-    this.#sendHeader(0, FRAME_TYPE.data, FRAME_FLAG.endStream, stream.streamId);
+    this.#writer.end(stream.streamId);
     if (stream.isRemoteClosed) this.forget(stream);
   }
 
@@ -224,7 +195,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
   }
 
   sendResetId(streamId: number, code: number): void {
-    this.#sendFrame(FRAME_TYPE.rstStream, 0, streamId, uint32(code));
+    this.#writer.reset(streamId, code);
   }
 
   forget(stream: Http2Stream): void {
@@ -241,7 +212,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     stream.unacknowledged += bytes;
     if (stream.unacknowledged < this.settings.streamWindowBytes / 2) return;
     stream.receiveWindow += stream.unacknowledged;
-    this.#sendFrame(FRAME_TYPE.windowUpdate, 0, stream.streamId, uint32(stream.unacknowledged));
+    this.#writer.windowUpdate(stream.streamId, stream.unacknowledged);
     stream.unacknowledged = 0;
   }
 
@@ -251,7 +222,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     window.unacknowledged += bytes;
     if (this.isOver || !window.isDue) return;
     window.receive += window.unacknowledged;
-    this.#sendFrame(FRAME_TYPE.windowUpdate, 0, 0, uint32(window.unacknowledged));
+    this.#writer.windowUpdate(0, window.unacknowledged);
     window.unacknowledged = 0;
   }
 
@@ -260,12 +231,12 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     if (!this.isOpen) return;
     this.isGoing = true;
     if (this.#role === 'client') {
-      this.#sendGoaway(this.lastPeerStreamId, HTTP2_CODE.noError);
+      this.#writer.goaway(this.lastPeerStreamId, HTTP2_CODE.noError);
       return this.closeIfIdle();
     }
     // Requests may be under way: name no last stream before the peer has seen the warning.
-    this.#sendGoaway(MOST_STREAM_ID, HTTP2_CODE.noError);
-    this.#sendFrame(FRAME_TYPE.ping, 0, 0, GRACE_PAYLOAD);
+    this.#writer.goaway(MOST_STREAM_ID, HTTP2_CODE.noError);
+    this.#writer.frame(FRAME_TYPE.ping, 0, 0, GRACE_PAYLOAD);
     this.#graceTimer = setTimeout(() => this.#endGrace(), GRACE_MS);
   }
 
@@ -312,10 +283,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     if (frameBytes === 0) this.#countIdle();
     this.window.receive -= frameBytes;
     if (this.window.receive < 0) {
-      throw new WireFault(
-        HTTP2_CODE.flowControlError,
-        'Cannot take DATA: connection window exceeded',
-      );
+      throw flowControlFault('Cannot take DATA: connection window exceeded');
     }
     const stream = this.streams.get(streamId);
     this.#dataStream = stream;
@@ -392,21 +360,11 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     this.#closeWith(code, error, error);
   }
 
-  #greet(isServer: boolean): void {
-    const s = this.settings;
-    const own: readonly Setting[] = isServer
-      ? [[SETTING.maxConcurrentStreams, s.maxConcurrentStreams]]
-      : [[SETTING.enablePush, 0]];
-    if (!isServer) this.sealed.outbox.sendCopy(CLIENT_PREFACE);
-    const settings = encodeSettings([
-      ...own,
-      [SETTING.initialWindowSize, s.streamWindowBytes],
-      [SETTING.maxFrameSize, s.maxFrameBytes],
-      [SETTING.maxHeaderListSize, s.maxHeaderListBytes],
-    ]);
-    this.sealed.outbox.sendCopy(settings);
-    const more = s.connectionWindowBytes - DEFAULT_WINDOW_BYTES;
-    if (more > 0) this.#sendFrame(FRAME_TYPE.windowUpdate, 0, 0, uint32(more));
+  #greet(): void {
+    const { settings } = this;
+    this.#writer.greet(this.#role, settings);
+    const more = settings.connectionWindowBytes - this.window.send;
+    if (more > 0) this.#writer.windowUpdate(0, more);
   }
 
   #onHeaderFrame(header: Readonly<FrameHeader>, payload: Buffer): void {
@@ -438,7 +396,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     if (flags & FRAME_FLAG.ack) return assertSize('SETTINGS acknowledgement', payload, 0);
     this.#countIdle();
     for (const [id, value] of decodeSettings(payload)) this.#applySetting(id, value);
-    this.#sendFrame(FRAME_TYPE.settings, FRAME_FLAG.ack, 0, payload.subarray(0, 0));
+    this.#writer.frame(FRAME_TYPE.settings, FRAME_FLAG.ack, 0, payload.subarray(0, 0));
     if (this.#hasPeerSettings) return;
     this.#hasPeerSettings = true;
     this.#keepalive.start();
@@ -446,8 +404,8 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
   }
 
   #applySetting(id: number, value: number): void {
-    if (id === SETTING.headerTableSize) this.#encoder.setMaxTableBytes(value);
-    else if (id === SETTING.maxFrameSize) this.#peerMaxFrameBytes = value;
+    if (id === SETTING.headerTableSize) this.#writer.setMaxTableBytes(value);
+    else if (id === SETTING.maxFrameSize) this.#writer.peerMaxFrameBytes = value;
     else if (id === SETTING.maxConcurrentStreams) this.peerMaxStreams = value;
     else if (id === SETTING.initialWindowSize) this.#changeInitialWindow(value);
   }
@@ -459,10 +417,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
       stream.touch();
       stream.sendWindow += change;
       if (stream.sendWindow > MOST_WINDOW_BYTES) {
-        throw new WireFault(
-          HTTP2_CODE.flowControlError,
-          'Cannot take SETTINGS: window over 2^31-1',
-        );
+        throw flowControlFault('Cannot take SETTINGS: window over 2^31-1');
       }
     }
     if (change > 0) this.#pumpWaiting();
@@ -477,7 +432,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
       return;
     }
     this.#countIdle();
-    this.#sendFrame(FRAME_TYPE.ping, FRAME_FLAG.ack, 0, payload);
+    this.#writer.frame(FRAME_TYPE.ping, FRAME_FLAG.ack, 0, payload);
   }
 
   #onGoawayFrame(streamId: number, payload: Buffer): void {
@@ -497,7 +452,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
       if (more === 0) throw connectionFault('WINDOW_UPDATE by 0');
       this.window.send += more;
       if (this.window.send > MOST_WINDOW_BYTES) {
-        throw new WireFault(HTTP2_CODE.flowControlError, 'Cannot take WINDOW_UPDATE: over 2^31-1');
+        throw flowControlFault('Cannot take WINDOW_UPDATE: over 2^31-1');
       }
       return this.#pumpWaiting();
     }
@@ -526,28 +481,6 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     for (const stream of [...this.waiting]) stream.pump();
   }
 
-  #sendHeader(length: number, type: number, flags: number, streamId: number): void {
-    if (this.isOver) return;
-    const offset = this.engine.reserve(FRAME_HEADER_BYTES);
-    writeFrameHeader(this.engine.control, offset, length, type, flags, streamId);
-    this.sealed.outbox.sendControl(offset, FRAME_HEADER_BYTES);
-  }
-
-  #sendFrame(type: number, flags: number, streamId: number, payload: Uint8Array): void {
-    if (this.isOver) return;
-    const length = FRAME_HEADER_BYTES + payload.length;
-    const offset = this.engine.reserve(length);
-    const { control } = this.engine;
-    writeFrameHeader(control, offset, payload.length, type, flags, streamId);
-    control.set(payload, offset + FRAME_HEADER_BYTES);
-    this.sealed.outbox.sendControl(offset, length);
-  }
-
-  #sendGoaway(lastStreamId: number, code: number): void {
-    const payload = Buffer.concat([uint32(lastStreamId), uint32(code)]);
-    this.#sendFrame(FRAME_TYPE.goaway, 0, 0, payload);
-  }
-
   #assertReady(): void {
     if (!this.#hasPeerSettings) throw connectionFault('first frame is not SETTINGS');
   }
@@ -566,7 +499,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
     if (this.isOver) return;
-    this.#sendGoaway(this.lastPeerStreamId, HTTP2_CODE.noError);
+    this.#writer.goaway(this.lastPeerStreamId, HTTP2_CODE.noError);
     this.closeIfIdle();
   }
 
@@ -589,7 +522,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
 
   #closeWith(code: number, error: Error | undefined, streamError: Error): void {
     if (this.isOver) return;
-    this.#sendGoaway(this.lastPeerStreamId, code);
+    this.#writer.goaway(this.lastPeerStreamId, code);
     this.#finish(error, streamError);
     this.sealed.close();
   }
@@ -598,6 +531,7 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     if (this.isOver) return;
     this.window.reclaim();
     this.isOver = true;
+    this.#writer.isOver = true;
     this.isGoing = true;
     this.#keepalive.stop();
     clearTimeout(this.#graceTimer);
@@ -605,33 +539,4 @@ export abstract class Http2Session implements SealedOwner, FrameSink, Flushable 
     for (const stream of [...this.streams.values()]) stream.onConnectionLost(streamError);
     this.#settleClosed(error);
   }
-}
-
-function connectionFault(seen: string): WireFault {
-  return new WireFault(HTTP2_CODE.protocolError, `Cannot take frame: ${seen}`);
-}
-
-function assertSize(name: string, payload: Buffer, bytes: number): void {
-  if (payload.length === bytes) return;
-  throw new WireFault(
-    HTTP2_CODE.frameSizeError,
-    `Cannot read ${name}: ${payload.length} bytes, ${bytes} wished`,
-  );
-}
-
-function asHttp2Error(error: unknown): Http2Error | undefined {
-  if (error instanceof WireFault)
-    return new Http2Error(error.message, error.http2Code, 'connection');
-  if (error instanceof HpackError) {
-    const isLimit = error.fault === 'header-list-size';
-    const code = isLimit ? HTTP2_CODE.enhanceYourCalm : HTTP2_CODE.compressionError;
-    return new Http2Error(error.message, code, 'connection');
-  }
-  return undefined;
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeUInt32BE(value >>> 0);
-  return bytes;
 }

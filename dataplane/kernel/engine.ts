@@ -355,9 +355,9 @@ export class Engine implements Disposable {
     this.#isDisposed = true;
     this.#handlers.length = 0;
     this.#openSlots = 0;
-    const { dispose } = this.#native;
+    const ended = this.#native;
     this.#native = GONE;
-    dispose();
+    ended.dispose();
   }
 
   #open(slot: number, handler: SlotHandler): number {
