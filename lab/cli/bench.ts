@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { didYouMean } from '../../topologies/nearest.ts';
+import { GROWING_SIZES, growthOf } from '../bench/growth/growth.ts';
 import type { BenchRun, Lacking } from '../bench/mesh/bench-run.ts';
 import { compareModes } from '../bench/mesh/compare-modes.ts';
 import { fortioFiles } from '../bench/mesh/fortio-result.ts';
@@ -104,7 +105,8 @@ async function bench(options: BenchOptions, context: CommandContext): Promise<vo
         onProgress: (text) => output.note(text),
         signal: context.signal,
       });
-      const report = { run, cells: summarise(run), comparisons: compareModes(run) };
+      const growth = growthOf(GROWING_SIZES);
+      const report = { run, cells: summarise(run), comparisons: compareModes(run), growth };
       await writeFiles(directory, report);
       return { directory, report };
     },
@@ -116,25 +118,28 @@ async function bench(options: BenchOptions, context: CommandContext): Promise<vo
   process.exitCode = lacking.length > 0 ? EXIT.cannotRun : hasFailed ? EXIT.failed : EXIT.held;
 }
 
-async function writeFiles(
-  directory: string,
-  { run, cells, comparisons }: BenchReport,
-): Promise<void> {
+async function writeFiles(directory: string, report: BenchReport): Promise<void> {
   const write = (name: string, text: string): Promise<void> =>
     writeFile(join(directory, name), text);
-  await write('bench.json', JSON.stringify({ ...run, summary: cells, comparisons }, null, 1));
+  const { run } = report;
+  await write('bench.json', JSON.stringify({ ...run, ...resultsOf(report) }, null, 1));
   await write('bench.csv', benchCsv(run));
-  await writeBenchPage(join(directory, 'index.html'), { run, cells, comparisons });
+  await writeBenchPage(join(directory, 'index.html'), report);
   await mkdir(join(directory, 'fortio'));
   for (const { name, content } of fortioFiles(run)) {
     await write(join('fortio', name), JSON.stringify(content, null, 1));
   }
 }
 
+/** What was made of the measurements, as JSON has it beside them. */
+function resultsOf({ cells, comparisons, growth }: BenchReport): object {
+  return { summary: cells, comparisons, ...(growth && { configuration: growth }) };
+}
+
 function showResult(output: Output, directory: string, report: BenchReport): void {
   const { color, width } = output;
   const { cells: _, ...run } = report.run;
-  const summary = { ...run, summary: report.cells, comparisons: report.comparisons };
+  const summary = { ...run, ...resultsOf(report) };
   output.result(summary, () => renderBench(report, { color, width }));
   output.note(
     `\nPage: ${shortPath(join(directory, 'index.html'))}\n` +

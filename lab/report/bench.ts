@@ -1,3 +1,4 @@
+import type { GrowthRow } from '../bench/growth/growth.ts';
 import type { ModeBudget } from '../bench/budget/budget.ts';
 import { PARTS } from '../bench/budget/split-request.ts';
 import type { BenchRun } from '../bench/mesh/bench-run.ts';
@@ -23,6 +24,7 @@ import {
   timeText,
   workText,
 } from './bench-words.ts';
+import { GROWTH_ABOUT, GROWTH_COLUMNS } from './growth.ts';
 import { columns, pad, styled, type TextOptions, wrap } from './text.ts';
 
 export interface BenchTextOptions extends TextOptions {
@@ -33,11 +35,13 @@ export interface BenchReport {
   readonly run: BenchRun;
   readonly cells: readonly CellSummary[];
   readonly comparisons: readonly Comparison[];
+  /** Configuration of meshes of growing size; absent where it was not counted. */
+  readonly growth?: readonly GrowthRow[];
 }
 
 /** The result of a benchmark as tables for people. */
 export function renderBench(report: BenchReport, options: BenchTextOptions): string {
-  const { run, cells, comparisons } = report;
+  const { run, cells, comparisons, growth } = report;
   const paragraph = (text: string): string => wrap(text, options.width, '').join('\n');
   const title = styled(`bench ${run.preset}: ${run.title}`, 'bold', options);
   const busy = busyText(run);
@@ -47,6 +51,7 @@ export function renderBench(report: BenchReport, options: BenchTextOptions): str
     ...cells.map((cell) => cellTable(cell, options)),
     ...(comparisons.length > 0 ? [orderText(comparisons, options)] : []),
     ...(run.budgets.length > 0 ? [budgetTable(run.budgets, options)] : []),
+    ...(growth === undefined ? [] : [growthTable(growth, options)]),
     ...run.lacking.map(({ mode, why }) => paragraph(`Not measured: ${titleOf(mode)}. ${why}`)),
     [...cautions(cells), COMPARABLE, ...(run.modes.includes('sidecar') ? [SIDECAR_BOUND] : [])]
       .map(paragraph)
@@ -115,6 +120,13 @@ function budgetTable(budgets: readonly ModeBudget[], options: BenchTextOptions):
     `${budget.readable} of ${budget.requests}`,
   ]);
   return `${table(titles, rows)}\n${wrap(BUDGET_ABOUT, options.width, '').join('\n')}`;
+}
+
+function growthTable(rows: readonly GrowthRow[], options: BenchTextOptions): string {
+  const title = styled('Configuration as a mesh grows', 'bold', options);
+  const titles = GROWTH_COLUMNS.map((column) => column.title);
+  const body = rows.map((row) => GROWTH_COLUMNS.map(({ text }) => text(row)));
+  return `${title}\n${table(titles, body)}\n${wrap(GROWTH_ABOUT, options.width, '').join('\n')}`;
 }
 
 /** Columns as wide as their widest text; all but the first to the right. */

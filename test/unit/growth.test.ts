@@ -8,6 +8,8 @@ import {
 } from '../../lab/bench/growth/growth.ts';
 import { linesOfService } from '../../lab/bench/growth/lines-of-service.ts';
 import { meshOfSize } from '../../lab/bench/growth/mesh-of-size.ts';
+import { growthSection } from '../../lab/report/html/growth-section.ts';
+import { html } from '../../lab/report/html/markup.ts';
 import { growthFinding, linesOfOneService } from '../../lab/claims/checks/growth.ts';
 
 const published = growthOf(PUBLISHED_SIZES);
@@ -85,4 +87,15 @@ t.test('claims of configuration hold by these counts, and name them', async (t) 
   const lines = linesOfOneService();
   t.equal(lines.outcome, 'holds');
   t.match(lines.text, /^\d{3} lines of JSON .* \d{2} lines of YAML in each ztunnel$/);
+});
+
+t.test('growthSection() draws both meshes and says every figure', async (t) => {
+  const { text } = growthSection([...doubling, published[1]!], ({ title, drawing }) => {
+    return html`<figure title="${title}">${drawing}</figure>`;
+  });
+  for (const word of ['25,000', '120 MB', 'Configuration of one proxy', 'a lower bound']) {
+    t.ok(text.includes(word), word);
+  }
+  t.notMatch(text, / id="show-/, 'the boxes of the page stay one of a kind');
+  t.equal(text.match(/class="series mode-sidecar"/g)?.length, 3, 'in the legend and two charts');
 });

@@ -32,6 +32,12 @@ export const DOUBLING_SIZES: readonly MeshSize[] = [2, 4, 8, 16].map((deployment
   ...{ namespaces: 2, deployments, pods: 2, waypoints: 1 },
 }));
 
+/** Sizes to show growth by, up to the large one of those that are published. */
+export const GROWING_SIZES: readonly MeshSize[] = [1, 2, 5, 10, 25].map((deployments) => ({
+  ...PUBLISHED_SIZES[1],
+  deployments,
+}));
+
 /**
  * Generates the configuration of every proxy of a mesh of each size, with sidecars and in ambient,
  * and counts it. Takes a second or two of CPU time for 500 sidecars.

@@ -35,6 +35,7 @@ import {
 } from './bench-charts.ts';
 import { partKeys, partPatterns } from './charts/parts.ts';
 import { modeLegend } from './charts/series.ts';
+import { growthSection } from './growth-section.ts';
 import { html, type Markup } from './markup.ts';
 import { framedTable } from './table.ts';
 
@@ -65,6 +66,7 @@ export function benchSection(report: BenchReport): Markup {
       <div class="charts">${chartsOf(cells, main).map(chartBox)}</div>
     </section>
     ${run.budgets.length > 0 && budgetSection(report)}
+    ${report.growth && growthSection(report.growth, chartBox)}
     <section aria-labelledby="figures-title">
       <h2 id="figures-title">All figures</h2>
       ${cells.map(figures)}

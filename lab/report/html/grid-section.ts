@@ -1,9 +1,10 @@
-import { CALLED_BY, DISTANCES, MODE_WORDS, MODES } from '../../grid/cells.ts';
+import { CALLED_BY, type Cell, DISTANCES, type Mode, MODE_WORDS, MODES } from '../../grid/cells.ts';
 import type { CellResult, GridResult } from '../../grid/grid-result.ts';
 import { byWords, linkStrip, phraseOf, sourceText, totalsOf } from '../grid-words.ts';
 import { counted } from '../text.ts';
 import type { RequestView } from './ladder-section.ts';
 import { html, type Markup } from './markup.ts';
+import { framedTable } from './table.ts';
 import { outcomeBadge } from './words.ts';
 
 /** The grid as a table: a row a client and place, a column a server; each cell opens its ladder. */
@@ -12,19 +13,16 @@ export function gridSection(grid: GridResult, views: readonly RequestView[]): Ma
   return html`<section aria-labelledby="grid-title">
     <h2 id="grid-title">Who encrypts where</h2>
     <p>${totalsOf(grid)}</p>
-    <div class="table-frame" tabindex="0" role="group" aria-label="Grid, scrolls">
-      <table class="cards grid">
-        <thead>
-          <tr>
-            <th scope="col">From</th>
-            ${servers.map((mode) => html`<th scope="col">to ${MODE_WORDS[mode]}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${rowsOf(grid, servers, views)}
-        </tbody>
-      </table>
-    </div>
+    ${framedTable(
+      {
+        label: 'Grid',
+        className: 'cards grid',
+        columns: ['From', ...servers.map((mode) => `to ${MODE_WORDS[mode]}`)],
+        rows: placesOf(grid),
+        unit: 'rows',
+      },
+      (place) => rowOf(grid, place, servers, views),
+    )}
     <p class="note">
       ● encrypted, ○ readable, ◐ in part: a sign for each link from pod to pod, loopback left out.
       Hops are routers on the way, passes traversals of a namespace’s netfilter hooks.
@@ -32,36 +30,50 @@ export function gridSection(grid: GridResult, views: readonly RequestView[]): Ma
   </section>`;
 }
 
-function rowsOf(
-  { cells }: GridResult,
-  servers: readonly CellResult['server'][],
-  views: readonly RequestView[],
-): readonly Markup[] {
-  const places = DISTANCES.flatMap((distance) => CALLED_BY.map((by) => [distance, by] as const));
-  return MODES.flatMap((client) =>
-    places.flatMap(([distance, by]) => {
-      const own = cells.filter(
-        (each) => each.client === client && each.distance === distance && each.calledBy === by,
-      );
-      if (own.length === 0) return [];
-      const shown = servers.map((server) => own.find((each) => each.server === server));
-      return html`<tr>
-        <th scope="row">
-          <strong>${MODE_WORDS[client]}</strong>
-          <span class="source">${distance} node, by ${byWords(by)}</span>
-        </th>
-        ${shown.map((cell, at) => cellMarkup(cell, servers[at], views))}
-      </tr>`;
-    }),
+/** What a row is about: who calls, from where, and by what. */
+type Place = Pick<Cell, 'client' | 'distance' | 'calledBy'>;
+
+function placesOf({ cells }: GridResult): readonly Place[] {
+  const all = MODES.flatMap((client) =>
+    DISTANCES.flatMap((distance) =>
+      CALLED_BY.map((calledBy): Place => ({ client, distance, calledBy })),
+    ),
   );
+  return all.filter((place) => cells.some((cell) => isAt(cell, place)));
+}
+
+function isAt(cell: Cell, { client, distance, calledBy }: Place): boolean {
+  return cell.client === client && cell.distance === distance && cell.calledBy === calledBy;
+}
+
+function rowOf(
+  { cells }: GridResult,
+  place: Place,
+  servers: readonly Mode[],
+  views: readonly RequestView[],
+): Markup {
+  const own = cells.filter((cell) => isAt(cell, place));
+  return html`<tr>
+    <th scope="row">
+      <strong>${MODE_WORDS[place.client]}</strong>
+      <span class="source">${place.distance} node, by ${byWords(place.calledBy)}</span>
+    </th>
+    ${servers.map((server) =>
+      cellMarkup(
+        own.find((each) => each.server === server),
+        server,
+        views,
+      ),
+    )}
+  </tr>`;
 }
 
 function cellMarkup(
   cell: CellResult | undefined,
-  server: CellResult['server'] | undefined,
+  server: Mode,
   views: readonly RequestView[],
 ): Markup {
-  const label = server === undefined ? '' : `to ${MODE_WORDS[server]}`;
+  const label = `to ${MODE_WORDS[server]}`;
   if (cell === undefined) return html`<td data-label="${label}">–</td>`;
   const { facts, needs, differs = [], recorded, number } = cell;
   const view = views.find((each) => each.name === cell.name);

@@ -68,17 +68,22 @@ export function modeLegend(modes: readonly ModeName[]): Markup {
     ${shown.map(
       (mode) =>
         html`<label class="${seriesClass(mode)}"
-          ><input type="checkbox" id="show-${mode}" checked /><svg
-            class="sample"
-            viewBox="-16 -9 32 18"
-            aria-hidden="true"
-          >
-            <path class="line" d="M-16 0H16" />
-            ${marker(mode, 0, 0)}</svg
-          >${titleOf(mode)}</label
+          ><input
+            type="checkbox"
+            id="show-${mode}"
+            checked
+          />${sampleOf(mode)}${titleOf(mode)}</label
         >`,
     )}
   </fieldset>`;
+}
+
+/** A piece of a mode's line, for legends; it stands in an element of the mode's class. */
+export function sampleOf(mode: ModeName): Markup {
+  return html`<svg class="sample" viewBox="-16 -9 32 18" aria-hidden="true">
+    <path class="line" d="M-16 0H16" />
+    ${marker(mode, 0, 0)}
+  </svg>`;
 }
 
 /** A coordinate with one digit behind the point, which is finer than any screen. */
