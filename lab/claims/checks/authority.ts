@@ -1,10 +1,9 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Finding } from '../claim.ts';
 import type { ClaimWorld } from '../claim-world.ts';
 import { connectByHand } from '../connect-by-hand.ts';
 import { EvidenceMissing, settle } from '../finding.ts';
 import { addressOf, statusFrom } from './ask.ts';
+import { withWorkloadsFile } from './workloads-file.ts';
 
 const LOADED_TIMEOUT_MS = 10_000;
 const CONFIG_DUMP = ['curl', '-s', 'http://127.0.0.1:15000/config_dump'] as const;
@@ -25,28 +24,19 @@ export async function wrongAuthority(world: ClaimWorld): Promise<Finding> {
   return settle(seen.join() === '200,400' && line !== '', text, { evidence: [line] });
 }
 
-/** The static file all ztunnels read, with a waypoint for one pod; as it was before afterwards. */
+/** With a waypoint for one pod in the file that ztunnels read. */
 async function withWaypoint<T>(
   world: ClaimWorld,
   { of, at }: { readonly of: string; readonly at: string },
   use: () => Promise<T>,
 ): Promise<T> {
-  const file = join(world.lab.directory, 'workloads.yaml');
-  const text = await readFile(file, 'utf8');
   const uid = `  - uid: Kubernetes//Pod/demo/${of}\n`;
-  if (!text.includes(uid)) throw new EvidenceMissing(`a workload "demo/${of}" in ztunnel's file`);
   const waypoint = `    waypoint:\n      destination: /${addressOf(world, at)}\n      hboneMtlsPort: 15008\n`;
-  await replace(file, text.replace(uid, `${uid}${waypoint}`));
-  try {
+  return withWorkloadsFile(world, async (text, replace) => {
+    if (!text.includes(uid)) throw new EvidenceMissing(`a workload "demo/${of}" in ztunnel's file`);
+    await replace(text.replace(uid, `${uid}${waypoint}`));
     return await use();
-  } finally {
-    await replace(file, text);
-  }
-}
-
-async function replace(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  });
 }
 
 /** What has a waypoint: 401 for another client, 200 for the waypoint's identity. */

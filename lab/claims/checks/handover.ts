@@ -73,13 +73,27 @@ export async function entersOnlyToMakeSockets(world: ClaimWorld): Promise<Findin
   const handed = await replaysAllPods(world);
   const owner = (await listenersIn(world, 'far')).find(({ port }) => port === 15008)?.pid;
   if (owner === undefined) throw new EvidenceMissing('the process that listens on 15008');
-  const script = `i=0; while [ $i -lt ${SAMPLES} ]; do readlink /proc/${owner}/task/*/ns/net; i=$((i+1)); done`;
-  const sampling = world.read('ztunnel/node2', 'sh', '-c', script);
+  const script = `i=0; while [ $i -lt $1 ]; do readlink /proc/${owner}/task/*/ns/net; i=$((i+1)); done`;
+  const places = async (samples: number): Promise<ReadonlySet<string>> => {
+    const text = await world.read('ztunnel/node2', 'sh', '-c', script, 'sh', String(samples));
+    return new Set(text.trim().split('\n'));
+  };
+  const sampling = places(SAMPLES);
   await world.lab.enrol('guest');
-  const seen = new Set((await sampling).trim().split('\n'));
+  const seen = await sampling;
   const own = (await world.read('ztunnel/node2', 'readlink', '/proc/self/ns/net')).trim();
   const has = (await listenersIn(world, 'guest')).some(({ port }) => port === 15008);
+  const isBack = await allIn(own, () => places(1));
   await world.lab.leave('guest');
-  const text = `during ${SAMPLES} samples of all threads around an enrolment ztunnel was in ${[...seen].join(' ')}, its own is ${own}; sockets in the pod: ${has}`;
-  return together(handed, settle(seen.has(own) && has, text));
+  const text = `during ${SAMPLES} samples of all threads around an enrolment ztunnel was in ${[...seen].join(' ')}, its own is ${own}; sockets in the pod: ${has}, all threads at home with them made: ${isBack}`;
+  return together(handed, settle(seen.has(own) && has && isBack, text));
+}
+
+/** A thread is away while it makes a socket; one that stays away is never seen back. */
+async function allIn(own: string, look: () => Promise<ReadonlySet<string>>): Promise<boolean> {
+  for (let looks = 0; looks < SAMPLES; looks++) {
+    const places = await look();
+    if (places.size === 1 && places.has(own)) return true;
+  }
+  return false;
 }

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Finding } from '../claim.ts';
@@ -7,6 +7,7 @@ import { EvidenceMissing, settle, together } from '../finding.ts';
 import { HeldConnection } from '../held.ts';
 import { addressOf, statusFrom } from './ask.ts';
 import { packetsOf, ruleLines } from './rules-text.ts';
+import { withWorkloadsFile } from './workloads-file.ts';
 
 const ECHO_PORT = 9000;
 const HTTP2_GOAWAY = 7;
@@ -118,33 +119,24 @@ export async function tornDownAtOnce(world: ClaimWorld): Promise<Finding> {
 
 /** A policy that no longer admits a client ends what it had open. */
 export async function revokedIsClosed(world: ClaimWorld): Promise<Finding> {
-  const file = join(world.lab.directory, 'workloads.yaml');
-  const text = await readFile(file, 'utf8');
   const admitted = '!Exact cluster.local/ns/demo/sa/client';
-  if (!text.includes(admitted)) throw new EvidenceMissing('a policy that admits the client');
   const host = addressOf(world, 'vault');
   const { lab } = world;
-  const hold = async (isRevoked: boolean): Promise<string> => {
-    await using held = await HeldConnection.open(lab, 'client', host, ECHO_PORT, 2_500);
-    // The control rewrites the file too, with nothing changed.
-    await replace(file, isRevoked ? text.replace(admitted, `${admitted}-no-more`) : `${text}\n`);
-    return (await held.ended()).end;
-  };
-  try {
+  return withWorkloadsFile(world, async (text, replace) => {
+    if (!text.includes(admitted)) throw new EvidenceMissing('a policy that admits the client');
+    const hold = async (isRevoked: boolean): Promise<string> => {
+      await using held = await HeldConnection.open(lab, 'client', host, ECHO_PORT, 2_500);
+      // The control rewrites the file too, with nothing changed.
+      await replace(isRevoked ? text.replace(admitted, `${admitted}-no-more`) : `${text}\n`);
+      return (await held.ended()).end;
+    };
     const [kept, cut] = [await hold(false), await hold(true)];
     return settle(
       kept === 'open' && cut !== 'open',
       `open connection: ${kept} while admitted, ${cut} when revoked`,
       { evidence: [admitted] },
     );
-  } finally {
-    await replace(file, text);
-  }
-}
-
-async function replace(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  });
 }
 
 /** Annotated pod: plain text meets the app, HBONE is served, outbound is captured. */

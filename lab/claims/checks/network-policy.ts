@@ -137,7 +137,8 @@ async function collisionsOn(world: ClaimWorld, cni: CniName): Promise<Finding> {
       });
     });
   } catch (error) {
-    if (!(error instanceof PlanError)) throw error;
+    // Any other fault of a plan would be ours, and no collision.
+    if (!(error instanceof PlanError && error.code === 'LAB_PLAN_CONFLICT')) throw error;
     return settle(true, `${cni}: refused: ${error.message}`, { evidence: [error.message] });
   }
 }
