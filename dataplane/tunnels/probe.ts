@@ -1,3 +1,5 @@
+import { ProgramError } from '../agent/errors.ts';
+import { KernelError } from '../kernel/errors.ts';
 import { closeNetns, createNetns } from '../kernel/netns.ts';
 import { ensureTunnel } from './ensure-tunnel.ts';
 import { TunnelError } from './errors.ts';
@@ -49,8 +51,15 @@ async function tryKind(kind: TunnelKind, nft: string): Promise<TunnelProbe> {
     await ensureTunnel(TRIAL, kind, { netns, nft });
     return { kind, works: true, evidence: 'tried, works' };
   } catch (error) {
-    return { kind, works: false, evidence: (error as Error).message };
+    if (!isOfMachine(error)) throw error;
+    return { kind, works: false, evidence: error.message };
   } finally {
     closeNetns(netns);
   }
+}
+
+/** What the kernel or its tools refused; anything else is a fault of ours, and no lack of theirs. */
+function isOfMachine(error: unknown): error is KernelError | ProgramError | TunnelError {
+  const kinds = [KernelError, ProgramError, TunnelError];
+  return kinds.some((kind) => error instanceof kind);
 }
