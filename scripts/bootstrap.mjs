@@ -41,7 +41,10 @@ const JOBS = {
     run: (args) => runTests(['unit', 'netns', 'e2e', 'machine'], args),
   },
   'test:unit': { programs: TEST_PROGRAMS, run: (args) => runTests(['unit'], args) },
-  'test:long': { programs: [...TEST_PROGRAMS, 'haproxy'], run: (args) => runTests(['long'], args) },
+  'test:long': {
+    programs: [...TEST_PROGRAMS, 'haproxy', 'wrk', 'hey'],
+    run: (args) => runTests(['long'], args),
+  },
   bench: { programs: LAB_PROGRAMS, run: (args) => runLab(['bench', ...args]) },
   'bench:geneve': {
     programs: [...LAB_PROGRAMS, 'nft', 'iperf3', 'ping'],

@@ -14,6 +14,8 @@ export const PROGRAMS = {
   tshark: ['tshark', 'the oracle that our dissector is held against'],
   conntrack: ['conntrack', 'reading flows in tests'],
   haproxy: ['haproxy', 'the proxy pair that the data path is measured against'],
+  wrk: ['wrk', 'a load generator that ours is held against'],
+  hey: ['hey', 'another one, which paces itself'],
   iperf3: ['iperf3', 'loading tunnels with packets and bytes'],
   ping: ['iputils-ping', 'round trips through tunnels'],
   sysctl: ['procps', 'settings of namespaces in tests'],

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CLIENT_POD, NAMESPACE, SERVER_POD } from '../mesh/bench-plan.ts';
+import { CLIENT_POD, NAMESPACE, PORTS, SERVER_POD } from '../mesh/bench-plan.ts';
 import { BODY_BYTES, type BenchLab } from '../mesh/bench-lab.ts';
 import type { ModeName } from '../mesh/modes.ts';
 import { REQUEST } from '../load/http-lane.ts';
@@ -86,6 +86,7 @@ function endsOf({ lab }: BenchLab): Ends {
   return {
     clientIp: client.address,
     serverIp: server.address,
+    appPort: PORTS.http.pod,
     clientNetns: client.netns,
     serverNetns: server.netns,
     requestBytes: REQUEST.length,

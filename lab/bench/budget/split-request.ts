@@ -24,6 +24,7 @@ export interface TracedRequest {
 export interface Ends {
   readonly clientIp: string;
   readonly serverIp: string;
+  readonly appPort: number;
   readonly clientNetns: string;
   readonly serverNetns: string;
   readonly requestBytes: number;
@@ -124,8 +125,12 @@ function isOfReply(frame: DataFrame, ends: Ends): boolean {
 /** The address that a sidecar's Envoy has towards its app (`InboundPassthroughBindIpv4` of Istio). */
 const INBOUND_BIND = '127.0.0.6';
 
-function goesToServer({ source, destination }: DataFrame, { clientIp, serverIp }: Ends): boolean {
-  if (source === serverIp && destination === serverIp) return false;
+function goesToServer(
+  { source, destination, destinationPort }: DataFrame,
+  { clientIp, serverIp, appPort }: Ends,
+): boolean {
+  // A proxy that does not borrow the client's address speaks to its app from the pod's own.
+  if (source === serverIp && destination === serverIp) return destinationPort === appPort;
   if (source === INBOUND_BIND || destination === INBOUND_BIND) return source === INBOUND_BIND;
   if (source === clientIp || destination === clientIp) return source === clientIp;
   return destination === serverIp;

@@ -107,7 +107,7 @@ const WARM_UP: readonly (Pick<Cell, 'kind' | 'connections'> & { readonly windowM
 async function warmUp(
   labs: readonly BenchLab[],
   { cells }: Preset,
-  { onProgress, signal }: RunBenchOptions,
+  { windowMs: longestMs, onProgress, signal }: RunBenchOptions,
 ): Promise<void> {
   const placements = [...new Set(cells.map(({ placement }) => placement))];
   for (const bench of labs) {
@@ -115,7 +115,10 @@ async function warmUp(
     for (const { windowMs, ...load } of WARM_UP) {
       signal.throwIfAborted();
       const [placement = 'other-node'] = placements;
-      await measureCell(bench, { ...load, placement }, { warmUpMs: 0, windowMs });
+      await measureCell(bench, { ...load, placement }, {
+        warmUpMs: 0,
+        windowMs: Math.min(windowMs, longestMs),
+      });
     }
   }
 }
