@@ -45,7 +45,7 @@ t.test('the load generator shows a server that stalls, where a closed loop hides
   let stall = Promise.resolve();
   const result = await target.load.run(
     { ...PACE, windowMs },
-    { onOpened: () => (stall = stalled()), onClosed: () => undefined },
+    { onOpened: () => void (stall = stalled()), onClosed: () => undefined },
   );
   await stall;
   t.equal(result.failures, 0, 'every request is answered in the end');
