@@ -4,16 +4,16 @@
  * bar of the default era holds, 1 when one does not, 2 for bad options, 3 when it cannot run here.
  */
 import { existsSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { Command } from 'commander';
-import { ERAS, type Era } from '../dataplane/redirect/era.ts';
+import { DEFAULT_ERA, ERAS, type Era } from '../dataplane/redirect/era.ts';
 import { measureOurs } from '../lab/bench/build/ours.ts';
 import { runBuildBench, type BuildBar } from '../lab/bench/build/run.ts';
+import { BenchCommand, machineText } from './bench-command.ts';
 
 const BUNDLES = fileURLToPath(new URL('../build/programs', import.meta.url));
-const DEFAULT_ERA: Era = 'inpod-redirect';
+const bench = new BenchCommand('building');
 
 const program = new Command('bench:build')
   .description('Measure building, enrolling and removing pods against hosts of Mininet')
@@ -36,13 +36,13 @@ const options = program.opts<{
   last: string;
   json?: true;
 }>();
-const rounds = count('rounds', options.rounds, 1, 1000);
-const sizes = options.sizes.split(',').map((text) => count('sizes', text, 1, 1000));
+const rounds = bench.count('rounds', options.rounds, 1, 1000);
+const sizes = options.sizes.split(',').map((text) => bench.count('sizes', text, 1, 1000));
 const eras = options.eras.split(',').map(eraOf);
-const last = count('last', options.last, 0, 2000);
+const last = bench.count('last', options.last, 0, 2000);
 
-if (process.getuid?.() !== 0) end(3, 'it makes network namespaces, which needs root');
-if (!existsSync(BUNDLES)) end(3, `no folder ${BUNDLES}, run npm run build first`);
+bench.requireRoot();
+if (!existsSync(BUNDLES)) bench.end(3, `no folder ${BUNDLES}, run npm run build first`);
 process.env['AMBIENT_LAB_PROGRAMS'] ??= BUNDLES;
 
 const onProgress = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -77,21 +77,10 @@ function render(lines: readonly BuildBar[]): string {
   const alone = most
     ? `${last} pods: built in ${most.buildMs.toFixed(0)} ms, removed in ${most.removeMs.toFixed(0)} ms\n`
     : '';
-  return `${table.toString()}\n${alone}${rounds} rounds, ${cpus().length} CPUs, ${cpus()[0]?.model}\n`;
-}
-
-function count(name: string, text: string, least: number, greatest: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= least && value <= greatest) return value;
-  return end(2, `--${name} has "${text}", ${least} to ${greatest} is wished`);
+  return `${table.toString()}\n${alone}${rounds} rounds, ${machineText()}\n`;
 }
 
 function eraOf(name: string): Era {
   const era = ERAS.find((one) => one === name);
-  return era ?? end(2, `--eras has "${name}", some of ${ERAS.join(', ')} are wished`);
-}
-
-function end(code: number, why: string): never {
-  process.stderr.write(`Cannot measure building: ${why}\n`);
-  process.exit(code);
+  return era ?? bench.end(2, `--eras has "${name}", some of ${ERAS.join(', ')} are wished`);
 }

@@ -3,12 +3,14 @@
  * in one run, in namespaces of its own. Exit code 0 when every bar holds, 1 when one does not, 3 when
  * this machine cannot run it.
  */
-import { cpus } from 'node:os';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { probeTunnels } from '../dataplane/tunnels/probe.ts';
 import { FALL_BACKS } from '../lab/bench/tunnels/world.ts';
 import { runTunnelBench, type TunnelBar } from '../lab/bench/tunnels/run.ts';
+import { BenchCommand, figureText, machineText } from './bench-command.ts';
+
+const bench = new BenchCommand('the Geneve fall-back');
 
 const program = new Command('bench:geneve')
   .description("Measure the Geneve fall-backs against the kernel's vxlan device")
@@ -19,15 +21,15 @@ const program = new Command('bench:geneve')
   .parse();
 
 const options = program.opts<{ rounds: string; seconds: string; json?: true }>();
-const rounds = countOf('rounds', 1000);
-const seconds = countOf('seconds', 10);
+const rounds = bench.count('rounds', options.rounds, 1, 1000);
+const seconds = bench.count('seconds', options.seconds, 1, 10);
 
-if (process.getuid?.() !== 0) end(3, 'it makes network namespaces, which needs root');
+bench.requireRoot();
 const probes = await probeTunnels(FALL_BACKS);
 const fallBacks = FALL_BACKS.filter((way) => probes.some((one) => one.kind === way && one.works));
 if (fallBacks.length === 0) {
   const seen = probes.map(({ kind, evidence }) => `${kind}: ${evidence}`).join('; ');
-  end(3, `this machine has no fall-back: ${seen}`);
+  bench.end(3, `this machine has no fall-back: ${seen}`);
 }
 
 const bars = await runTunnelBench({
@@ -48,24 +50,9 @@ function render(bars: readonly TunnelBar[]): string {
   });
   for (const { name, way, isUsed, unit, bare, vxlan, fallBack, ratio, bar, holds } of bars) {
     const interval = `${ratio.low.toFixed(2)}–${ratio.high.toFixed(2)}`;
-    const numbers = [bare, vxlan, fallBack].map(number);
+    const numbers = [bare, vxlan, fallBack].map(figureText);
     const verdict = holds ? 'holds' : isUsed ? 'FAILS' : 'no (not in use)';
     table.push([name, way, unit, ...numbers, ratio.median.toFixed(3), interval, bar, verdict]);
   }
-  return `${table.toString()}\n${rounds} rounds of ${seconds} s, ${cpus().length} CPUs, ${cpus()[0]?.model}\n`;
-}
-
-function number(value: number): string {
-  return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
-}
-
-function countOf(name: 'rounds' | 'seconds', most: number): number {
-  const value = Number(options[name]);
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-  return end(2, `--${name} is "${options[name]}", 1 to ${most} is wished`);
-}
-
-function end(code: number, why: string): never {
-  process.stderr.write(`Cannot measure the Geneve fall-back: ${why}\n`);
-  process.exit(code);
+  return `${table.toString()}\n${rounds} rounds of ${seconds} s, ${machineText()}\n`;
 }

@@ -1,11 +1,10 @@
 /**
  * `npm run bench:path`: the data path against pairs of haproxy, Envoy sidecars and a bare link,
  * interleaved in one run, in namespaces of its own. Exit code 0 when every bar holds, 1 when one does
- * not, 3 when this machine cannot run it.
+ * not, 2 for bad options, 3 when this machine cannot run it.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { Command } from 'commander';
@@ -14,9 +13,11 @@ import type { Yardstick } from '../lab/bench/path/bars.ts';
 import { judge, type FigureResult } from '../lab/bench/path/verdict.ts';
 import { findEnvoy } from '../lab/hosts/envoy.ts';
 import { programNode } from '../lab/hosts/program-node.ts';
+import { BenchCommand, figureText, machineText } from './bench-command.ts';
 
 const BUNDLED = fileURLToPath(new URL('../build/programs/ztunnel.mjs', import.meta.url));
 
+const bench = new BenchCommand('the data path');
 const NOTES = `haproxy: called without any rules. With rules: behind istio-init's REDIRECT, as Envoy is; ours is behind
 ambient's own. Envoy's port is read as HTTP; Istio's own filters are missing, so a sidecar costs more.
 `;
@@ -32,14 +33,18 @@ const program = new Command('bench:path')
 
 const options = program.opts<{ rounds: string; seconds: string; program: string; json?: true }>();
 
-if (process.getuid?.() !== 0) cannotRun('it makes network namespaces, which needs root');
-if (!existsSync(options.program)) cannotRun(`no file ${options.program}, run npm run build first`);
+const rounds = bench.count('rounds', options.rounds, 1, 1000);
+const seconds = bench.count('seconds', options.seconds, 1, 3600);
+bench.requireRoot();
+if (!existsSync(options.program)) {
+  bench.end(3, `no file ${options.program}, run npm run build first`);
+}
 
 const result = await runBench({
   program: options.program,
   envoy: findEnvoy(),
-  rounds: Number(options.rounds),
-  seconds: Number(options.seconds),
+  rounds,
+  seconds,
   onProgress: (text) => process.stderr.write(`${text}\n`),
 });
 const figures = judge(result);
@@ -61,14 +66,14 @@ function render(figures: readonly FigureResult[]): string {
       figure.name,
       figure.unit,
       ...(['direct', 'haproxy', 'haproxyRules', 'envoy', 'ours'] as const).map((name) =>
-        number(medians[name]),
+        figureText(medians[name]),
       ),
       ...(['haproxy', 'haproxyRules', 'envoy'] as const).map((name) => ratioCell(figure, name)),
       verdictOf(figure),
     ]);
   }
-  const rounds = `${options.rounds} rounds of ${options.seconds} s, medians; under each ratio its 95 % interval, then its bar`;
-  return `${table.toString()}\n${rounds}.\n${NOTES}Node ${nodeVersion()}, ${cpus().length} CPUs, ${cpus()[0]?.model}\n`;
+  const made = `${rounds} rounds of ${seconds} s, medians; under each ratio its 95 % interval, then its bar`;
+  return `${table.toString()}\n${made}.\n${NOTES}Node ${nodeVersion()}, ${machineText()}\n`;
 }
 
 function ratioCell({ ratios }: FigureResult, name: Yardstick): string {
@@ -86,14 +91,4 @@ function verdictOf({ bar, ratios, failures, holds }: FigureResult): string {
 
 function nodeVersion(): string {
   return execFileSync(programNode(), ['--version'], { encoding: 'utf8' }).trim().slice(1);
-}
-
-function number(value: number | undefined): string {
-  if (value === undefined) return '';
-  return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
-}
-
-function cannotRun(why: string): never {
-  process.stderr.write(`Cannot measure the data path: ${why}\n`);
-  process.exit(3);
 }
