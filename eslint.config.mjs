@@ -7,7 +7,7 @@ const forbidden = (files, patterns) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['build/', 'node_modules/', '.tap/', '**/*.mjs', '**/gen/'] },
+  { ignores: ['build/', 'node_modules/', '.tap/', '**/*.mjs', '**/*.cjs', '**/gen/'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },

@@ -323,7 +323,14 @@ function nativeIsStale() {
 }
 
 function bundleIsStale() {
-  const sources = ['dataplane', 'lab', 'topologies', 'scripts/bundle.mjs', 'package-lock.json'];
+  const sources = [
+    'dataplane',
+    'lab',
+    'topologies',
+    'scripts/bundle.mjs',
+    'scripts/load-program.cjs',
+    'package-lock.json',
+  ];
   return isOlder(join(ROOT, 'build', 'programs', '.stamp'), sources);
 }
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { TopologyFault } from './errors.ts';
 import { nearest } from './nearest.ts';
 import type { Path, SourceDocument } from './source.ts';

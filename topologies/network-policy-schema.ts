@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseIpRange } from './ip.ts';
 
 const stringMap = z.record(z.string(), z.string());

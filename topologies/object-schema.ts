@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { IP_FAMILIES } from './ip.ts';
 import { IP_FAMILY_POLICIES } from './schema.ts';
 import { networkPolicySpec } from './network-policy-schema.ts';

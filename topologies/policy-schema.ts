@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseIp, widthOf } from './ip.ts';
 
 /** `!Exact x`, `!Prefix x`, `!Suffix x` and `!Presence []`, as the YAML reader hands them over. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ERA_NAMES } from './era.ts';
 import { CAUSE_NAMES, FAULT_NAMES } from './fault-names.ts';
 import { IP_FAMILIES } from './ip.ts';

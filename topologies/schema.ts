@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CNI_NAMES, NETWORK_POLICY_FLAVOURS } from './cni.ts';
 import { ERA_NAMES, GENEVE_RELEASE_NAMES, IPTABLES_NAMES, TPROXY_RELEASE_NAMES } from './era.ts';
 import { familyOf, IP_FAMILIES, parseIpRange } from './ip.ts';

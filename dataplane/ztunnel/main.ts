@@ -13,7 +13,10 @@ Settings come from the environment; see README.md beside this program.
 `;
 
 keepHeapSmall();
-process.exitCode = await main(process.argv[2] ?? 'proxy');
+/** Settles when the proxy has ended. */
+export const finished = main(process.argv[2] ?? 'proxy').then((exitCode) => {
+  process.exitCode = exitCode;
+});
 
 async function main(command: string): Promise<number> {
   switch (command) {

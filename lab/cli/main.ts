@@ -60,7 +60,8 @@ const EXIT_CODES = `
 Exit codes: 0 held · 1 an expectation failed · 2 bad input · 3 this machine cannot run it (or what was
 running was killed) · 4 our own bug · 130, 143 interrupted (Ctrl-C, SIGTERM)`;
 
-await main(process.argv);
+/** Settles when the verb is done. */
+export const finished = main(process.argv);
 
 async function main(argv: readonly string[]): Promise<void> {
   toleratePipes();

@@ -18,11 +18,15 @@ import { serveApp } from './apps/serve.ts';
 import { messageOf } from './errors.ts';
 import { netnsPath } from './paths.ts';
 
-const [mode, ...args] = process.argv.slice(2);
-if (mode === 'serve') serve(args[0] ?? '');
-else if (mode === 'client' && args[0]?.startsWith('dns-')) await runDnsClient(args);
-else if (mode === 'client') await runEchoClient(args);
-else throw new Error(`Cannot run "${mode ?? ''}": serve or client is wanted`);
+/** Settles when a client is done; a host serves until its parent is gone. */
+export const finished = main(process.argv.slice(2));
+
+async function main([mode, ...args]: readonly string[]): Promise<void> {
+  if (mode === 'serve') serve(args[0] ?? '');
+  else if (mode === 'client' && args[0]?.startsWith('dns-')) await runDnsClient(args);
+  else if (mode === 'client') await runEchoClient(args);
+  else throw new Error(`Cannot run "${mode ?? ''}": serve or client is wanted`);
+}
 
 function serve(planFile: string): void {
   setProcessName('app-host');

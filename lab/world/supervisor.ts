@@ -23,13 +23,12 @@ const LAST_WORDS_MS = 20;
 
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
-try {
-  await supervise(process.argv[2] ?? '');
-} catch (error) {
+/** Settles when the lab is up; its end is the process's. */
+export const finished = supervise(process.argv[2] ?? '').catch((error: unknown) => {
   tell({ kind: 'failed', error: errorToWire(error) });
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   setTimeout(() => process.exit(1), LAST_WORDS_MS);
-}
+});
 
 async function supervise(name: string): Promise<void> {
   if (process.pid !== 1)

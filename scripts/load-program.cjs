@@ -1,0 +1,65 @@
+// Starts a bundled program from what V8 made of it before: reading and compiling is most of what
+// starting costs, and a lab starts three programs a node. The bundler puts this beside the programs.
+'use strict';
+
+const { readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+const { createRequire } = require('node:module');
+const { join } = require('node:path');
+const { cachedDataVersionTag } = require('node:v8');
+const { constants, Script } = require('node:vm');
+
+/** A program that has run so long has started: what it compiled until then is what the next needs. */
+const STARTED_MS = 2_000;
+/** One that has ended sooner than this (`--help`, a bad option) has compiled too little. */
+const SHORTEST_S = 1;
+
+/**
+ * Runs the code of a program and gives its exports. What V8 compiled is kept beside it, for each
+ * version of V8, its flags and processor; where nothing can be written, it is compiled each time.
+ *
+ * @param moduleUrl URL of the program as it was started: its `import.meta.url`.
+ * @param name File beside this one; another content has another name.
+ */
+module.exports = function loadProgram(moduleUrl, name) {
+  const file = join(__dirname, name);
+  const kept = `${file}.${cachedDataVersionTag()}.v8`;
+  // The bundler writes ASCII, which V8 keeps in one byte a character.
+  const source = `(function (exports, require, module, __filename, __dirname, __moduleUrl) {\n${readFileSync(file, 'latin1')}\n})`;
+  const script = new Script(source, {
+    filename: file,
+    lineOffset: -1,
+    cachedData: read(kept),
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+  if (script.cachedDataRejected !== false) keepLater(script, kept);
+  const module = { exports: {} };
+  const run = script.runInThisContext();
+  run(module.exports, createRequire(moduleUrl), module, file, __dirname, moduleUrl);
+  return module.exports;
+};
+
+function read(path) {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Once, when the program has started or ends. */
+function keepLater(script, path) {
+  const keep = () => {
+    clearTimeout(timer);
+    process.off('exit', keep);
+    if (process.uptime() < SHORTEST_S) return;
+    const fresh = `${path}.${process.pid}`;
+    try {
+      writeFileSync(fresh, script.createCachedData());
+      renameSync(fresh, path);
+    } catch {
+      rmSync(fresh, { force: true });
+    }
+  };
+  const timer = setTimeout(keep, STARTED_MS).unref();
+  process.on('exit', keep);
+}
