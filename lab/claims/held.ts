@@ -4,7 +4,10 @@ import { createInterface } from 'node:readline';
 import { EvidenceMissing } from './finding.ts';
 import type { Lab } from '../world/lab.ts';
 
-/** Plain Node, so that it runs in any pod: a line each 20 ms, until the end or the time-out. */
+/**
+ * Plain Node, so that it runs in any pod: a line each 20 ms, until the end or the time-out. Without
+ * its end, Envoy would wait for the rest of what might be a request.
+ */
 const CLIENT = `
 const [host, port, forMs] = process.argv.slice(1);
 const socket = require('node:net').connect({ host, port: Number(port) });
@@ -14,7 +17,7 @@ const stop = (how) => { if (end) return; end = how; say({ end, echoed }); proces
 socket.on('data', () => { if (++echoed % 10 === 1) say({ echoed }); });
 socket.on('error', (error) => stop(error.code));
 socket.on('close', () => stop('closed'));
-const timer = setInterval(() => socket.write('tick'), 20);
+const timer = setInterval(() => socket.write('tick\\n'), 20);
 setTimeout(() => stop('open'), Number(forMs));
 `;
 

@@ -7,6 +7,8 @@ import { planLab } from '../plan/plan-lab.ts';
 
 /** What a claim wants otherwise than the world that all claims share; the era is always the same. */
 export interface SideWorldOptions {
+  /** Text of another topology than the small one. */
+  readonly topology?: string;
   readonly release?: ReleaseName;
   readonly cni?: CniName;
   readonly networkPolicy?: NetworkPolicyFlavour;
@@ -38,9 +40,9 @@ services:
  * `stranger` (node1) out of it, service `far.demo`. @throws {PlanError} for what does not go together
  */
 export function planSideWorld(main: Plan, name: string, options: SideWorldOptions): Plan {
-  const { release, networkPolicy, ipFamilies, ...others } = options;
+  const { topology: text = SMALL, release, networkPolicy, ipFamilies, ...others } = options;
   const topology = {
-    ...parseTopology(SMALL, 'claims-small'),
+    ...parseTopology(text, 'claims-small'),
     ...(release && { release }),
     ...(networkPolicy && { networkPolicy }),
     ...(ipFamilies && { ipFamilies }),

@@ -1,3 +1,4 @@
+import { sourceByMode } from '../checks/sidecar-modes.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const redirect61: Claim = {
   statement: 'Behind a sidecar the app sees 127.0.0.6 with REDIRECT and the client with TPROXY',
   source: 'facts, statement 61',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: sourceByMode,
 };

@@ -1,3 +1,4 @@
+import { toldApartByUser } from '../checks/sidecar-pods.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const redirect62: Claim = {
   statement: 'Packets of uid or gid 1337 are not captured, others are',
   source: 'facts, statement 62',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: toldApartByUser,
 };

@@ -1,3 +1,4 @@
+import { ownAddresses } from '../checks/sidecar-pods.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const redirect63: Claim = {
   statement: '127.0.0.1 and the own address are free; the proxy reaches its pod over lo at 15006',
   source: 'facts, statement 63',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: ownAddresses,
 };

@@ -1,3 +1,4 @@
+import { ownPortsAreFree } from '../checks/sidecar-pods.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const redirect64: Claim = {
   statement: '15090, 15021, 15020 and 15008 are not captured inbound',
   source: 'facts, statement 64',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: ownPortsAreFree,
 };

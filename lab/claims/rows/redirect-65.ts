@@ -1,3 +1,4 @@
+import { includesAndExcludes } from '../checks/sidecar-modes.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const redirect65: Claim = {
   statement: 'Included and excluded ranges and ports behave as documented',
   source: 'facts, statement 65',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: includesAndExcludes,
 };

@@ -1,3 +1,4 @@
+import { invalidIsDropped } from '../checks/sidecar-modes.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const redirect66: Claim = {
   statement: 'INVALID packets are dropped instead of reset when asked for',
   source: 'facts, statement 66',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: invalidIsDropped,
 };

@@ -1,3 +1,4 @@
+import { onlyNatRules } from '../checks/sidecar-pods.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const rule05: Claim = {
   statement: 'A sidecar pod has NAT rules only',
   source: 'field notes',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: onlyNatRules,
 };

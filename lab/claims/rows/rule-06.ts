@@ -1,3 +1,4 @@
+import { toldApartByUser } from '../checks/sidecar-pods.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const rule06: Claim = {
   statement: 'The own traffic of a sidecar is told apart by uid and gid 1337',
   source: 'field notes',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: toldApartByUser,
 };

@@ -1,3 +1,4 @@
+import { seenBehindSidecar } from '../checks/sidecar-pods.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,6 @@ export const rule07: Claim = {
   statement: 'The app behind a sidecar sees 127.0.0.6 as its client',
   source: 'field notes',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  requests: ['sidecarPair'],
+  check: seenBehindSidecar,
 };

@@ -1,3 +1,4 @@
+import { conntrackPorts } from '../checks/sidecar-pods.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const rule08: Claim = {
   statement: 'conntrack in a sidecar pod shows reply ports 15006 inbound and 15001 outbound',
   source: 'field notes',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: conntrackPorts,
 };
