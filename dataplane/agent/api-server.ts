@@ -1,7 +1,7 @@
 import { lstatSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { createServer } from '../kernel/http.ts';
 import {
   parseCmdAdd,
   parseCmdAdds,

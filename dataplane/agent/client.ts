@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { request } from '../kernel/http.ts';
 import type {
   AgentStatus,
   ApiError,

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer } from '../kernel/http.ts';
 import { type Endpoint, formatEndpoint } from './address.ts';
 import { BindError } from './bind-error.ts';
 import type { Logger } from './log.ts';

@@ -1,5 +1,5 @@
-import { request } from 'node:http';
 import { Socket } from 'node:net';
+import { request } from '../../dataplane/kernel/http.ts';
 import { openSocket } from '../../dataplane/kernel/sockets.ts';
 
 const TIMEOUT_MS = 2_000;

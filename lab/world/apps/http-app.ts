@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer } from '../../../dataplane/kernel/http.ts';
 import { CANARY_HEADER, findCanary } from '../canary.ts';
 import { formatPeer, type AppContext } from './context.ts';
 import { patternHash, patternStream } from './pattern.ts';
