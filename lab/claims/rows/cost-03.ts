@@ -6,5 +6,5 @@ export const cost03: Claim = {
   statement: 'Ambient adds less latency than sidecars',
   source: 'field notes',
   eras: ['none', 'inpod-redirect', 'waypoint', 'sidecar'],
-  needs: 'a sidecar pair on the bench',
+  needs: 'loads in many rounds: `npm run bench` measures it, with intervals',
 };

@@ -6,5 +6,5 @@ export const cost04: Claim = {
   statement: 'Ambient needs less CPU and memory than sidecars',
   source: 'field notes',
   eras: ['none', 'inpod-redirect', 'waypoint', 'sidecar'],
-  needs: 'a sidecar pair on the bench',
+  needs: 'loads in many rounds: `npm run bench` measures it, with intervals',
 };
