@@ -59,6 +59,18 @@ export function quantiles(histogram: Histogram): readonly Quantile[] {
   return all.filter(({ valueUs }, index) => valueUs !== all[index + 1]?.valueUs);
 }
 
+/** How many values are not above this; the histogram itself tells only the other way round. */
+export function countUpTo(histogram: Histogram, us: number): number {
+  const { totalCount } = histogram;
+  let [low, high] = [0, totalCount];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (percentileUs(histogram, (100 * (middle + 1)) / totalCount) <= us) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 export interface Moments {
   readonly count: number;
   readonly minUs: number;

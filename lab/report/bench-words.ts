@@ -65,11 +65,16 @@ export function tickText(us: number): string {
   return `${Number((us / size).toPrecision(3))} ${{ 1: 'µs', 1_000: 'ms', 1e6: 's' }[size]}`;
 }
 
-export function signed(us: number): string {
-  return us < 0 ? `−${timeText(-us)}` : `+${timeText(us)}`;
+/** What a mode has more than another, with its interval, all in one unit: `+0.24 ms (0.07 to 0.81)`. */
+export function addedText({ median, low, high }: Interval): string {
+  const most = Math.max(...[median, low, high].map(Math.abs));
+  const [size, unit, digits] =
+    most < 1_000 ? [1, 'µs', 0] : most < 1e6 ? [1e3, 'ms', 2] : [1e6, 's', 2];
+  const text = (us: number): string => (us / size).toFixed(digits).replace('-', '−');
+  return `${median < 0 ? '' : '+'}${text(median)} ${unit} (${text(low)} to ${text(high)})`;
 }
 
-/** `low–high`, in one unit. */
+/** `low–high`. */
 export function intervalText({ low, high }: Interval, text: (value: number) => string): string {
   return `${text(low)} to ${text(high)}`;
 }

@@ -7,6 +7,7 @@ import type { Comparison } from '../bench/mesh/compare-modes.ts';
 import { titleOf } from '../bench/mesh/modes.ts';
 import type { CellSummary, LatencySummary, ModeSummary } from '../bench/mesh/summarise.ts';
 import {
+  addedText,
   BUDGET_ABOUT,
   busyText,
   cautions,
@@ -20,7 +21,6 @@ import {
   rateText,
   runText,
   SIDECAR_BOUND,
-  signed,
   timeText,
   workText,
 } from './bench-words.ts';
@@ -59,34 +59,45 @@ export function renderBench(report: BenchReport, options: BenchTextOptions): str
   ].join('\n\n');
 }
 
+/** Columns from which on there is room for all percentiles. */
+const WIDE = 140;
+
 function cellTable(summary: CellSummary, options: BenchTextOptions): string {
   const { cell, modes } = summary;
   const head = styled(cellTitle(cell), 'bold', options);
   const isLatency = cell.kind === 'open-loop';
+  const isWide = options.width >= WIDE;
+  const percentiles = isWide ? ['p50', 'p90', 'p99', 'p99.9'] : ['p50', 'p99'];
   const titles = isLatency
-    ? ['', 'p50', 'p90', 'p99', 'p99.9', 'p50 added (95 %)', 'p99 added (95 %)']
+    ? ['', ...percentiles, 'p50 added (95 %)', 'p99 added (95 %)']
     : ['', 'per second', '95 %'];
   const rows = modes.map((row) => [
     titleOf(row.mode),
-    ...(row.latency && isLatency ? latencyCells(row, row.latency) : rateCells(summary, row)),
+    ...(row.latency && isLatency
+      ? latencyCells(row, row.latency, isWide)
+      : rateCells(summary, row)),
     cpuText(row.proxyCpuMs.median),
     memoryText(row.proxyPeakBytes.median),
   ]);
   return `${head}\n${table([...titles, workText(summary), 'memory'], rows)}`;
 }
 
-function latencyCells({ added }: ModeSummary, latency: LatencySummary): readonly string[] {
-  const { p50Us, p90Us, p99Us, p999Us } = latency;
-  const addedText = (which: 'p50Us' | 'p99Us'): string => {
+function latencyCells(
+  { added }: ModeSummary,
+  { p50Us, p90Us, p99Us, p999Us }: LatencySummary,
+  isWide: boolean,
+): readonly string[] {
+  const more = (which: 'p50Us' | 'p99Us'): string => {
     const interval = added?.[which];
-    if (interval === undefined) return '';
-    return `${signed(interval.median)} (${intervalText(interval, signed)})`;
+    return interval === undefined ? '' : addedText(interval);
   };
   return [
-    ...[p50Us, p90Us, p99Us].map(({ median }) => timeText(median)),
-    timeText(p999Us),
-    addedText('p50Us'),
-    addedText('p99Us'),
+    timeText(p50Us.median),
+    ...(isWide ? [timeText(p90Us.median)] : []),
+    timeText(p99Us.median),
+    ...(isWide ? [timeText(p999Us)] : []),
+    more('p50Us'),
+    more('p99Us'),
   ];
 }
 

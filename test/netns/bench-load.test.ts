@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { percentileUs, unpackHistogram } from '../../lab/bench/histogram.ts';
+import { countUpTo, unpackHistogram } from '../../lab/bench/histogram.ts';
 import type { LoadOrder } from '../../lab/bench/load/load-order.ts';
 import { LoadError } from '../../lab/bench/mesh/load-client.ts';
 import { HTTP_PORT, SINK_PORT, startLoadTarget } from '../support/load-target.ts';
@@ -17,19 +17,10 @@ const PACE = {
 } as const;
 const quiet = { onOpened: () => undefined, onClosed: () => undefined };
 
-/** How many values of a packed histogram are at least so many milliseconds. */
-function countFrom(packed: string, ms: number): number {
+/** How many values of a packed histogram are above so many milliseconds. */
+function countAbove(packed: string, ms: number): number {
   const histogram = unpackHistogram(packed);
-  const { totalCount } = histogram;
-  let low = 0;
-  let high = totalCount;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const isBelow = percentileUs(histogram, (100 * (middle + 1)) / totalCount) < ms * 1_000;
-    if (isBelow) low = middle + 1;
-    else high = middle;
-  }
-  return totalCount - low;
+  return histogram.totalCount - countUpTo(histogram, ms * 1_000);
 }
 
 t.test('the load generator shows a server that stalls, where a closed loop hides it', async (t) => {
@@ -54,10 +45,10 @@ t.test('the load generator shows a server that stalls, where a closed loop hides
   t.equal(unpackHistogram(intended).totalCount, due, 'and counted, whenever it was sent');
   const longMs = 100;
   // Those due in all of the stall but its last 100 ms wait that long; other stalls add to them.
-  const seen = countFrom(intended, longMs);
+  const seen = countAbove(intended, longMs);
   const wished = ((stallMs - longMs) * PACE.rate) / 1_000;
   t.ok(seen >= wished * 0.9, `${seen} of ${due} waited ${longMs} ms and more`, { wished });
-  const hidden = countFrom(sent, longMs);
+  const hidden = countAbove(sent, longMs);
   t.ok(hidden * 4 < seen, `by their sending it were ${hidden}: one a connection and stall`);
 });
 

@@ -19,12 +19,10 @@ export async function closedLoad(order: ClosedLoopOrder, window: WindowOf): Prom
     },
     onBroken: (): void => void failures++,
   };
-  const lanes: HttpLane[] = [];
-  for (let i = 0; i < order.connections; i++) {
-    const lane = await HttpLane.open(path, order, owner);
-    lane.ask();
-    lanes.push(lane);
-  }
+  const lanes = await Promise.all(
+    Array.from({ length: order.connections }, () => HttpLane.open(path, order, owner)),
+  );
+  for (const lane of lanes) lane.ask();
   const timed = await countDuring(order, window, () => done);
   for (const lane of lanes) lane.close();
   return { ...timed, failures };

@@ -27,9 +27,9 @@ interface Asked {
 export async function openLoad(order: OpenLoopOrder, window: WindowOf): Promise<LoadOutcome> {
   using path = createDataPath();
   const measured = new Measured(order.isTraced === true);
-  const lanes: PacedLane[] = [];
-  for (let i = 0; i < order.connections; i++)
-    lanes.push(await PacedLane.open(path, order, measured));
+  const lanes = await Promise.all(
+    Array.from({ length: order.connections }, () => PacedLane.open(path, order, measured)),
+  );
   const ask = (index: number, dueMs: number): void => lanes[index % lanes.length]!.ask(dueMs);
   const pace = (ms: number): Promise<void> =>
     keepPace({ rate: order.rate, count: Math.floor((order.rate * ms) / 1_000), onDue: ask });

@@ -1,4 +1,4 @@
-import { momentsOf, percentileUs, quantiles } from '../histogram.ts';
+import { countUpTo, momentsOf, percentileUs } from '../histogram.ts';
 import type { BenchRun, MeasuredCell, Sample } from './bench-run.ts';
 import { cellId, isLatency } from './cell.ts';
 import type { ModeName } from './modes.ts';
@@ -12,6 +12,7 @@ export interface FortioFile {
 
 /** The ones that fortio's page looks for by their numbers. */
 const PERCENTILES = [50, 75, 90, 99, 99.9];
+const STEP = 1.1;
 const US_PER_SECOND = 1e6;
 const NS_PER_SECOND = 1e9;
 
@@ -68,23 +69,28 @@ interface HistogramData {
   readonly [field: string]: unknown;
 }
 
-/** In seconds. Buckets lie between percentiles, so each says where how much of the whole is. */
+/** Each a tenth above the one before, the last the largest value itself. */
+function edgesOf(minUs: number, maxUs: number): readonly number[] {
+  const edges: number[] = [];
+  for (let edge = minUs * STEP; edge < maxUs; edge *= STEP) edges.push(edge);
+  return [...edges, maxUs];
+}
+
+/** In seconds. A bucket begins where the one before it that holds something ends. */
 function histogramData(samples: readonly Sample[]): HistogramData {
   const histogram = histogramOf(samples, 'intended');
   const { count, minUs, maxUs, meanUs, deviationUs } = momentsOf(histogram);
   const seconds = (us: number): number => us / US_PER_SECOND;
-  let start = minUs;
-  let counted = 0;
-  const buckets = quantiles(histogram).map(({ percentile, valueUs }) => {
-    const upTo = Math.round((count * percentile) / 100);
+  let [start, counted] = [minUs, 0];
+  const buckets = edgesOf(minUs, maxUs).map((edge) => {
+    const upTo = edge === maxUs ? count : countUpTo(histogram, edge);
     const bucket = {
       Start: seconds(start),
-      End: seconds(valueUs),
-      Percent: percentile,
+      End: seconds(edge),
+      Percent: (100 * upTo) / count,
       Count: upTo - counted,
     };
-    start = valueUs;
-    counted = upTo;
+    if (bucket.Count > 0) [start, counted] = [edge, upTo];
     return bucket;
   });
   return {

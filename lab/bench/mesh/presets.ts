@@ -49,7 +49,7 @@ export const PRESETS: readonly Preset[] = [
       other('throughput', 1),
     ],
     windowMs: 500,
-    fitMs: 75_000,
+    fitMs: 70_000,
     budgetRequests: 200,
   },
   {

@@ -115,10 +115,14 @@ async function warmUp(
     for (const { windowMs, ...load } of WARM_UP) {
       signal.throwIfAborted();
       const [placement = 'other-node'] = placements;
-      await measureCell(bench, { ...load, placement }, {
-        warmUpMs: 0,
-        windowMs: Math.min(windowMs, longestMs),
-      });
+      await measureCell(
+        bench,
+        { ...load, placement },
+        {
+          warmUpMs: 0,
+          windowMs: Math.min(windowMs, longestMs),
+        },
+      );
     }
   }
 }

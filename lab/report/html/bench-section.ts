@@ -5,6 +5,7 @@ import { titleOf } from '../../bench/mesh/modes.ts';
 import type { CellSummary, ModeSummary } from '../../bench/mesh/summarise.ts';
 import type { BenchReport } from '../bench.ts';
 import {
+  addedText,
   againstText,
   BUDGET_ABOUT,
   busyText,
@@ -18,7 +19,6 @@ import {
   partText,
   rateText,
   SIDECAR_BOUND,
-  signed,
   spanText,
   timeText,
   workText,
@@ -160,8 +160,8 @@ function latencyCells({ latency, added }: ModeSummary): Markup {
   return html`${cell('p50', withInterval(p50Us, timeText))}
   ${cell('p90', withInterval(p90Us, timeText))} ${cell('p99', withInterval(p99Us, timeText))}
   ${cell('p99.9', timeText(p999Us))} ${cell('Most', timeText(maxUs))}
-  ${cell('p50 more than no mesh', added?.p50Us ? withInterval(added.p50Us, signed) : '–')}
-  ${cell('p99 more', added?.p99Us ? withInterval(added.p99Us, signed) : '–')}
+  ${cell('p50 more than no mesh', added?.p50Us ? addedText(added.p50Us) : '–')}
+  ${cell('p99 more', added?.p99Us ? addedText(added.p99Us) : '–')}
   ${cell('As a closed loop sees p50, p99', `${timeText(sentP50Us)}, ${timeText(sentP99Us)}`)}`;
 }
 
