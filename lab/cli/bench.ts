@@ -3,7 +3,6 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
-import { didYouMean } from '../../topologies/nearest.ts';
 import { GROWING_SIZES, growthOf } from '../bench/growth/growth.ts';
 import type { BenchRun, Lacking } from '../bench/mesh/bench-run.ts';
 import { compareModes } from '../bench/mesh/compare-modes.ts';
@@ -18,6 +17,7 @@ import { envoyCapability, findEnvoy } from '../hosts/envoy.ts';
 import { type BenchReport, renderBench } from '../report/bench.ts';
 import { writeBenchPage } from '../report/html/bench-page.ts';
 import { inRunDirectory, requireResults } from '../run/results.ts';
+import { namedOf, wholeNumber } from './choices.ts';
 import { type CommandContext, requireRoot } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { type Output, shortPath } from './output.ts';
@@ -56,12 +56,12 @@ export function addBench(program: Command, context: CommandContext): void {
       '--ztunnel <program>',
       'a ztunnel to measure too, in dedicated mode (FAKE_CA: a test build)',
     )
-    .option('--rounds <number>', 'rounds instead of the preset’s', wholeNumber('rounds', 2, 1_000))
-    .option('--window <ms>', 'length of each measured window', wholeNumber('window', 50, 600_000))
+    .option('--rounds <number>', 'rounds instead of the preset’s', numberOf('rounds', 2, 1_000))
+    .option('--window <ms>', 'length of each measured window', numberOf('window', 50, 600_000))
     .option(
       '--seed <number>',
       'of the random order; another each time unless given',
-      wholeNumber('seed', 0, 2 ** 31),
+      numberOf('seed', 0, 2 ** 31),
     )
     .option('--no-budget', 'leave the latency budget out')
     .option('--lab <name>', 'beginning of the names of its labs', 'bench')
@@ -80,7 +80,9 @@ export function addBench(program: Command, context: CommandContext): void {
 
 async function bench(options: BenchOptions, context: CommandContext): Promise<void> {
   const output = context.output(options.json === true);
-  const preset = presetNamed(options.preset);
+  const names = PRESETS.map(({ name }) => name);
+  const name = namedOf(names, options.preset, 'run preset');
+  const preset = PRESETS.find((each) => each.name === name)!;
   const { modes, lacking } = await chooseModes(preset, options);
   const rounds = options.rounds ?? preset.rounds;
   const windowMs = options.window ?? windowFor(preset, modes.length, rounds);
@@ -115,7 +117,7 @@ async function bench(options: BenchOptions, context: CommandContext): Promise<vo
   const hasFailed = report.cells.some(({ modes: rows }) =>
     rows.some(({ failures }) => failures > 0),
   );
-  process.exitCode = lacking.length > 0 ? EXIT.cannotRun : hasFailed ? EXIT.failed : EXIT.held;
+  process.exitCode = hasFailed ? EXIT.failed : lacking.length > 0 ? EXIT.cannotRun : EXIT.held;
 }
 
 async function writeFiles(directory: string, report: BenchReport): Promise<void> {
@@ -147,19 +149,12 @@ function showResult(output: Output, directory: string, report: BenchReport): voi
   );
 }
 
-function presetsText(): string {
-  return PRESETS.map(({ name, title }) => `${name} (${title})`).join('; ');
+function numberOf(option: string, least: number, most: number): (text: string) => number {
+  return wholeNumber(least, most, (text) => `Cannot use --${option} "${text}"`);
 }
 
-function presetNamed(word: string): Preset {
-  const preset = PRESETS.find(({ name }) => name === word);
-  if (preset !== undefined) return preset;
-  const names = PRESETS.map(({ name }) => name);
-  throw new CommandError(
-    'LAB_BAD_CHOICE',
-    `Cannot run preset "${word}": want one of ${names.join(', ')}`,
-    didYouMean(word, names),
-  );
+function presetsText(): string {
+  return PRESETS.map(({ name, title }) => `${name} (${title})`).join('; ');
 }
 
 interface Chosen {
@@ -182,21 +177,15 @@ async function chooseModes(preset: Preset, options: BenchOptions): Promise<Chose
   throw new CommandError('LAB_CANNOT_RUN', `Cannot measure any mode here:\n${reasons}`);
 }
 
+function modeNamed(word: string): ModeName {
+  return namedOf(MODE_NAMES, word, 'measure mode');
+}
+
 async function lackOf(mode: ModeName): Promise<Lacking | undefined> {
   const [missing] = await missingFor(mode === 'sidecar' ? 'sidecars' : mode);
   if (missing === undefined) return undefined;
   const { name, evidence, howToGet } = missing;
   return { mode, why: `${name}: ${evidence}. Wanted: ${howToGet}` };
-}
-
-function modeNamed(word: string): ModeName {
-  const mode = MODE_NAMES.find((each) => each === word);
-  if (mode !== undefined) return mode;
-  throw new CommandError(
-    'LAB_BAD_CHOICE',
-    `Cannot measure mode "${word}": want one of ${MODE_NAMES.join(', ')}`,
-    didYouMean(word, MODE_NAMES),
-  );
 }
 
 function requireZtunnel(wished: ReadonlySet<ModeName>, program: string | undefined): void {
@@ -225,15 +214,4 @@ async function programsOf(
 
 function durationText(seconds: number): string {
   return seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
-}
-
-function wholeNumber(name: string, least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= least && value <= most) return value;
-    throw new CommandError(
-      'LAB_BAD_CHOICE',
-      `Cannot use --${name} "${text}": want a whole number from ${least} to ${most}`,
-    );
-  };
 }
