@@ -6,5 +6,5 @@ export const path06: Claim = {
   statement: 'A sidecar client passes the waypoint of an ambient server',
   source: 'field notes',
   eras: ['inpod-redirect', 'sidecar', 'waypoint'],
-  needs: 'a sidecar pair and a waypoint',
+  needs: 'a waypoint',
 };
