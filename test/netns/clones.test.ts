@@ -1,14 +1,13 @@
-import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import type { ApplyOptions } from '../../dataplane/agent/apply-options.ts';
 import { applyRules } from '../../dataplane/agent/apply-rules.ts';
 import { upsertMembers, createSet, listMembers } from '../../dataplane/agent/address-set.ts';
 import { programsOf, runProgram, type Programs } from '../../dataplane/agent/programs.ts';
 import { RuleClones } from '../../dataplane/agent/rule-clones.ts';
-import { closeNetns, createNetns, withNetns } from '../../dataplane/kernel/netns.ts';
 import { splitTapped, tapEnvironment } from '../../dataplane/kernel/batch-tap.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import type { RuleSet } from '../../dataplane/redirect/rule.ts';
+import { scratchNetns } from './support/scratch-netns.ts';
 
 if (process.getuid?.() !== 0) {
   t.plan(0, 'skipped: it makes network namespaces, which needs root');
@@ -31,13 +30,6 @@ const ERAS = ['inpod-redirect', 'inpod-tproxy', 'inpod-nft'] as const;
 function rulesOf(era: (typeof ERAS)[number], ipv6 = false): RuleSet {
   const probes = { probeAddress: '169.254.7.127', probeAddressIpv6: 'fd16:9254:7127:1337::1' };
   return podRules({ era, ipv6, ...probes, dnsCapture: true, bypassInbound: false });
-}
-
-/** A netns of a pod, with loopback up, that goes with the block. */
-function pod(): Disposable & { readonly netns: number } {
-  const netns = createNetns();
-  withNetns(netns, () => execFileSync('ip', ['link', 'set', 'lo', 'up']));
-  return { netns, [Symbol.dispose]: () => closeNetns(netns) };
 }
 
 const optionsOf = (netns: number, clones: RuleClones, programs = PROGRAMS): ApplyOptions => {
@@ -64,9 +56,9 @@ for (const era of ERAS) {
     t.test(`RuleClones gives ${what} what the programs give it, and starts none`, async (t) => {
       const rules = rulesOf(era, ipv6);
       const clones = new RuleClones(applyRules);
-      using byPrograms = pod();
-      using first = pod();
-      using second = pod();
+      using byPrograms = scratchNetns();
+      using first = scratchNetns();
+      using second = scratchNetns();
       const direct = { netns: byPrograms.netns, programs: PROGRAMS, guardrails: true };
       t.equal(await applyRules(rules, direct), 'applied');
       t.equal(await applyRules(rules, optionsOf(first.netns, clones)), 'applied');
@@ -83,7 +75,7 @@ for (const era of ERAS) {
 t.test('RuleClones leaves a netns that has rules to the programs', async (t) => {
   const rules = rulesOf('inpod-redirect');
   const clones = new RuleClones(applyRules);
-  using fresh = pod();
+  using fresh = scratchNetns();
   t.equal(await clones.clone(rules, optionsOf(fresh.netns, clones)), true, 'the control');
   t.equal(await clones.clone(rules, optionsOf(fresh.netns, clones)), false, 'ours are there');
   for (const argv of [
@@ -91,7 +83,7 @@ t.test('RuleClones leaves a netns that has rules to the programs', async (t) => 
     ['iptables-legacy', '-A', 'OUTPUT', '-p', 'tcp', '-j', 'ACCEPT'],
     ['nft', 'add', 'table', 'inet', 'foreign'],
   ] as const) {
-    using used = pod();
+    using used = scratchNetns();
     await runProgram(argv, { netns: used.netns });
     t.equal(await clones.clone(rules, optionsOf(used.netns, clones)), false, argv.join(' '));
     await t.rejects(applyRules(rules, optionsOf(used.netns, clones, NONE)), {
@@ -109,7 +101,7 @@ t.test('RuleClones says no when what it put in is not what is there then', async
     const { netns } = options;
     await runProgram(['iptables-nft', '-A', 'FORWARD', '-j', 'ACCEPT'], { netns });
   });
-  using one = pod();
+  using one = scratchNetns();
   t.equal(await clones.clone(rules, optionsOf(one.netns, clones)), false);
   const result = await applyRules(rules, optionsOf(one.netns, clones));
   t.equal(result, 'repaired', 'the programs find rules that are right, and routing that is not');
@@ -119,7 +111,7 @@ t.test('RuleClones clones nothing of legacy iptables, whose programs do it', asy
   const rules = rulesOf('inpod-redirect');
   const clones = new RuleClones(applyRules);
   const programs = programsOf('legacy');
-  using one = pod();
+  using one = scratchNetns();
   t.equal(await clones.clone(rules, optionsOf(one.netns, clones, programs)), false);
   t.equal(await applyRules(rules, optionsOf(one.netns, clones, programs)), 'applied');
   t.match(await runProgram(['iptables-legacy-save'], { netns: one.netns }), /ISTIO_PRERT/);
@@ -129,7 +121,7 @@ t.test(
   'tapEnvironment() shows what a program tells nf_tables, and nothing of others',
   async (t) => {
     t.ok(tapEnvironment({}), 'the shim is built');
-    using one = pod();
+    using one = scratchNetns();
     const { netns } = one;
     const batches: Buffer[] = [];
     const tap = (batch: Buffer): void => void batches.push(batch);
@@ -143,7 +135,7 @@ t.test(
 );
 
 t.test('upsertMembers() puts into an ipset what the program says it has', async (t) => {
-  using node = pod();
+  using node = scratchNetns();
   for (const [family, address] of [
     ['ipv4', '10.0.0.1'],
     ['ipv6', 'fd00::1'],

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import {
@@ -14,12 +13,12 @@ import { detectPrograms } from '../../dataplane/agent/detect-programs.ts';
 import { loadNft } from '../../dataplane/agent/nft-in-netns.ts';
 import { NftPrints } from '../../dataplane/agent/nft-prints.ts';
 import { programsOf } from '../../dataplane/agent/programs.ts';
-import { closeNetns, createNetns } from '../../dataplane/kernel/netns.ts';
 import { hostRules } from '../../dataplane/redirect/host-rules.ts';
 import { parseNft } from '../../dataplane/redirect/parse-nft.ts';
 import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import type { PodRulesOptions } from '../../dataplane/redirect/pod-rules.ts';
 import type { RuleSet } from '../../dataplane/redirect/rule.ts';
+import { inside, scratchNetns } from './support/scratch-netns.ts';
 
 if (process.getuid?.() !== 0) {
   t.plan(0, 'skipped: it makes network namespaces, which needs root');
@@ -34,21 +33,6 @@ const fixture = (name: string): readonly string[] =>
     .trimEnd()
     .split('\n');
 const DEFAULT = fixture('nft-default-ipv6.txt');
-
-/** A namespace with loopback up that ends with the block. */
-function scratch(): { readonly netns: number } & Disposable {
-  const netns = createNetns();
-  inside(netns, 'ip link set lo up');
-  return { netns, [Symbol.dispose]: () => closeNetns(netns) };
-}
-
-function inside(netns: number, command: string): string {
-  const path = `/proc/${process.pid}/fd/${netns}`;
-  return execFileSync('nsenter', [`--net=${path}`, ...command.split(' ')], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-}
 
 const listing = (netns: number): string => inside(netns, 'nft list ruleset');
 
@@ -105,8 +89,8 @@ function virtualInterfaceLines(name: string): readonly string[] {
 t.test('applyRules() gives nftables what the listings of the field give it', async (t) => {
   const texts = new Set<string>();
   for (const [name, options, lines] of VARIANTS) {
-    using theirs = scratch();
-    using ours = scratch();
+    using theirs = scratchNetns();
+    using ours = scratchNetns();
     await loadNft(theirs, lines);
     t.equal(await applyRules(rulesFor(options), inPod(ours.netns)), 'applied', name);
     const text = listing(ours.netns);
@@ -117,8 +101,8 @@ t.test('applyRules() gives nftables what the listings of the field give it', asy
 });
 
 t.test('applyRules() gives the node what the listing of the field gives it', async (t) => {
-  using theirs = scratch();
-  using ours = scratch();
+  using theirs = scratchNetns();
+  using ours = scratchNetns();
   const rules = hostRules({
     era: 'inpod-nft',
     ipv6: true,
@@ -153,7 +137,7 @@ t.test('applyRules() gives the node what the listing of the field gives it', asy
 });
 
 t.test('applyRules() twice is once; remove and apply leave no difference', async (t) => {
-  using pod = scratch();
+  using pod = scratchNetns();
   const rules = rulesFor();
   const routing = (): string =>
     ['rule show', 'route show table all'].map((what) => inside(pod.netns, `ip ${what}`)).join('');
@@ -178,7 +162,7 @@ t.test('applyRules() twice is once; remove and apply leave no difference', async
 });
 
 t.test('applyRules() repairs whatever somebody did to its tables', async (t) => {
-  using pod = scratch();
+  using pod = scratchNetns();
   const rules = rulesFor();
   const options = inPod(pod.netns);
   await loadNft(options, ['add table inet mine', 'add chain inet mine a']);
@@ -223,7 +207,7 @@ function withHandle(netns: number, change: string): string {
 }
 
 t.test('sets of nftables do what ipsets do', async (t) => {
-  using node = scratch();
+  using node = scratchNetns();
   for (const set of hostRules({ era: 'inpod-nft', ipv6: true }).sets) {
     const [a, b] = set.family === 'ipv4' ? ['10.0.0.1', '10.0.0.2'] : ['fd00::1', 'fd00::2'];
     await t.rejects(listMembers(node, set), { code: 'DATAPLANE_AGENT_PROGRAM' });
@@ -260,7 +244,7 @@ t.test('applyRules() takes out what another era or backend left', async (t) => {
       .map((program) => inside(netns, program))
       .join('');
   for (const programs of [nft, legacy]) {
-    using pod = scratch();
+    using pod = scratchNetns();
     await applyRules(redirect, { ...inPod(pod.netns), programs });
     t.match(saved(pod.netns), /ISTIO_OUTPUT/, 'rules of iptables are there');
     const steps: ApplyStep[] = [];
@@ -281,7 +265,7 @@ t.test('applyRules() takes out what another era or backend left', async (t) => {
 });
 
 t.test('detectPrograms() takes legacy where legacy has rules, else nft', async (t) => {
-  using node = scratch();
+  using node = scratchNetns();
   const backend = async () => (await detectPrograms(node)).backend;
   t.equal(await backend(), 'nft');
   t.equal(inside(node.netns, 'cat /proc/net/ip_tables_names'), '', 'looking makes no tables');
@@ -296,7 +280,7 @@ t.test('detectPrograms() takes legacy where legacy has rules, else nft', async (
 });
 
 t.test('parseNft() reads what nft prints of a busy namespace', async (t) => {
-  using node = scratch();
+  using node = scratchNetns();
   await applyRules(rulesFor(), inPod(node.netns));
   inside(node.netns, 'iptables-nft -t nat -A OUTPUT -p tcp -m comment --comment {} -j REDIRECT');
   await loadNft(node, [

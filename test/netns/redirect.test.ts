@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -9,7 +8,6 @@ import { addGuardrails, hasGuardrails } from '../../dataplane/agent/guardrails.t
 import { DEFAULT_PROGRAMS, runProgram } from '../../dataplane/agent/programs.ts';
 import type { Programs } from '../../dataplane/agent/programs.ts';
 import { readRules, restoreRules } from '../../dataplane/agent/rules-in-netns.ts';
-import { closeNetns, createNetns } from '../../dataplane/kernel/netns.ts';
 import { crossCheck } from '../../dataplane/redirect/cross-check.ts';
 import { diffRules, placedRules, placedSaved } from '../../dataplane/redirect/diff.ts';
 import { hostRules } from '../../dataplane/redirect/host-rules.ts';
@@ -18,6 +16,7 @@ import { podRules } from '../../dataplane/redirect/pod-rules.ts';
 import type { PodRulesOptions } from '../../dataplane/redirect/pod-rules.ts';
 import type { Family, RuleSet } from '../../dataplane/redirect/rule.ts';
 import { renderSaved } from '../../dataplane/redirect/saved.ts';
+import { inside, scratchNetns } from './support/scratch-netns.ts';
 
 if (process.getuid?.() !== 0) {
   t.plan(0, 'skipped: it makes network namespaces, which needs root');
@@ -40,18 +39,6 @@ const BACKENDS: readonly { name: string; programs: Programs; skip: boolean }[] =
   { name: 'iptables on PATH', programs: DEFAULT_PROGRAMS, skip: false },
   { name: 'iptables-legacy', programs: LEGACY, skip: !hasLegacy },
 ];
-
-/** A namespace with loopback up that ends with the block. */
-function scratch(): { readonly netns: number } & Disposable {
-  const netns = createNetns();
-  inside(netns, 'ip link set lo up');
-  return { netns, [Symbol.dispose]: () => closeNetns(netns) };
-}
-
-function inside(netns: number, command: string): string {
-  const path = `/proc/${process.pid}/fd/${netns}`;
-  return execFileSync('nsenter', [`--net=${path}`, ...command.split(' ')], { encoding: 'utf8' });
-}
 
 /** What iptables-save says, without the lines that tell the time. */
 async function saved(netns: number, programs: Programs, family: Family = 'ipv4'): Promise<string> {
@@ -86,8 +73,8 @@ for (const { name, programs, skip } of BACKENDS) {
     ];
     const texts = new Set<string>();
     for (const [file, options] of cases) {
-      using theirs = scratch();
-      using ours = scratch();
+      using theirs = scratchNetns();
+      using ours = scratchNetns();
       await restoreRules({ netns: theirs.netns, programs }, 'ipv4', fixture(file));
       t.equal(await applyRules(rulesFor(options), inPod(ours.netns, programs)), 'applied', file);
       const text = await saved(ours.netns, programs);
@@ -98,8 +85,8 @@ for (const { name, programs, skip } of BACKENDS) {
   });
 
   run('applyRules() gives the kernel what the commands of 1.21 give it', async (t) => {
-    using theirs = scratch();
-    using ours = scratch();
+    using theirs = scratchNetns();
+    using ours = scratchNetns();
     const tool = programs === LEGACY ? 'iptables-legacy' : 'iptables';
     for (const line of fixture('inpod-1.21.txt').trimEnd().split('\n')) {
       inside(theirs.netns, line.replace(/^iptables/, tool));
@@ -107,7 +94,7 @@ for (const { name, programs, skip } of BACKENDS) {
     const rules = podRules({ era: 'inpod-tproxy', dnsCapture: true });
     await applyRules(rules, inPod(ours.netns, programs));
     t.equal(await saved(ours.netns, programs), await saved(theirs.netns, programs));
-    using silent = scratch();
+    using silent = scratchNetns();
     const withoutDns = podRules({ era: 'inpod-tproxy', dnsCapture: false });
     await applyRules(withoutDns, inPod(silent.netns, programs));
     const before = (await saved(ours.netns, programs)).split('\n');
@@ -118,7 +105,7 @@ for (const { name, programs, skip } of BACKENDS) {
 
   run('applyRules() does IPv6 as it does IPv4', async (t) => {
     for (const era of ['inpod-redirect', 'inpod-tproxy'] as const) {
-      using pod = scratch();
+      using pod = scratchNetns();
       const rules = podRules({ era, dnsCapture: true, ipv6: true });
       t.equal(await applyRules(rules, inPod(pod.netns, programs)), 'applied');
       t.equal(await applyRules(rules, inPod(pod.netns, programs)), 'unchanged');
@@ -140,7 +127,7 @@ for (const { name, programs, skip } of BACKENDS) {
   });
 
   run('applyRules() twice is once; remove and apply leave no difference', async (t) => {
-    using pod = scratch();
+    using pod = scratchNetns();
     const rules = rulesFor();
     const routing = (): string =>
       inside(pod.netns, 'ip rule show') + inside(pod.netns, 'ip route show table all');
@@ -178,7 +165,7 @@ for (const { name, programs, skip } of BACKENDS) {
   });
 
   run('applyRules() repairs every rule that somebody deleted, under guardrails', async (t) => {
-    using pod = scratch();
+    using pod = scratchNetns();
     const rules = rulesFor();
     const options = inPod(pod.netns, programs);
     await applyRules(rules, options);
@@ -203,7 +190,7 @@ for (const { name, programs, skip } of BACKENDS) {
   });
 
   run('applyRules() takes away guardrails that a killed agent left', async (t) => {
-    using pod = scratch();
+    using pod = scratchNetns();
     const options = inPod(pod.netns, programs);
     await applyRules(rulesFor(), options);
     await restoreRules(options, 'ipv4', addGuardrails());
@@ -216,7 +203,7 @@ for (const { name, programs, skip } of BACKENDS) {
   });
 
   run('applyRules() changes one rule set into another and leaves rules of others', async (t) => {
-    using pod = scratch();
+    using pod = scratchNetns();
     const options = inPod(pod.netns, programs);
     const foreign =
       '*nat\n:CNI-X - [0:0]\n-A OUTPUT -j CNI-X\n-A CNI-X -p tcp -m comment --comment "a b" -j RETURN\nCOMMIT\n';
@@ -235,8 +222,8 @@ for (const { name, programs, skip } of BACKENDS) {
   });
 
   run('applyRules() gives the node what the golden gives it, without guardrails', async (t) => {
-    using theirs = scratch();
-    using ours = scratch();
+    using theirs = scratchNetns();
+    using ours = scratchNetns();
     const rules = hostRules({ era: 'inpod-redirect', ipv6: true });
     for (const set of rules.sets) {
       await createSet({ netns: theirs.netns }, set);
@@ -259,7 +246,7 @@ for (const { name, programs, skip } of BACKENDS) {
 }
 
 t.test('applyRules() repairs policy routing', async (t) => {
-  using pod = scratch();
+  using pod = scratchNetns();
   const options = inPod(pod.netns, DEFAULT_PROGRAMS);
   const rules = rulesFor();
   await applyRules(rules, options);
@@ -280,7 +267,7 @@ t.test('applyRules() repairs policy routing', async (t) => {
 });
 
 t.test('applyRules() leaves IPv6 routing out where loopback has no IPv6', async (t) => {
-  using pod = scratch();
+  using pod = scratchNetns();
   inside(pod.netns, 'sysctl -qw net.ipv6.conf.lo.disable_ipv6=1');
   const rules = rulesFor({ ipv6: true });
   t.equal(await applyRules(rules, inPod(pod.netns, DEFAULT_PROGRAMS)), 'applied');
@@ -297,7 +284,7 @@ t.test('placedRules() is what iptables-save says, for every set', async (t) => {
     podRules({ era: 'inpod-tproxy', dnsCapture: true, tproxyRelease: '1.24' }),
   ];
   for (const rules of sets) {
-    using pod = scratch();
+    using pod = scratchNetns();
     await applyRules(rules, inPod(pod.netns, DEFAULT_PROGRAMS));
     for (const family of rules.families) {
       const text = await saved(pod.netns, DEFAULT_PROGRAMS, family.family);
