@@ -11,6 +11,7 @@ import {
 import { type Ends, PARTS, splitRequest } from '../../lab/bench/budget/split-request.ts';
 import type { DataFrame } from '../../lab/bench/budget/data-frames.ts';
 import { ResponseReader } from '../../lab/bench/load/response-reader.ts';
+import type { MeasuredCell } from '../../lab/bench/mesh/bench-run.ts';
 import { cellId } from '../../lab/bench/mesh/cell.ts';
 import { compareModes } from '../../lab/bench/mesh/compare-modes.ts';
 import { fortioFiles } from '../../lab/bench/mesh/fortio-result.ts';
@@ -19,6 +20,7 @@ import { shuffled } from '../../lab/bench/mesh/run-bench.ts';
 import { summarise } from '../../lab/bench/mesh/summarise.ts';
 import { benchCsv } from '../../lab/bench/mesh/write-csv.ts';
 import { seededRandom } from '../../lab/bench/statistics.ts';
+import { orderFinding } from '../../lab/claims/checks/order.ts';
 import { renderBench } from '../../lab/report/bench.ts';
 import { linearAxis, logAxis, ninesAxis } from '../../lab/report/html/charts/axis.ts';
 import { exampleRun } from '../fixtures/bench/example-run.ts';
@@ -236,6 +238,27 @@ t.test('a run as CSV, as files for fortio, as text', (t) => {
   }
   t.end();
 });
+
+t.test('orderFinding() holds, is refuted, or cannot tell', (t) => {
+  const run = exampleRun();
+  t.equal(orderFinding(run, ['p50', 'p99']).outcome, 'holds');
+  t.match(orderFinding(run, ['cpu', 'memory']).text, /CPU of the proxies 0\.\d\d to 0\.\d\d times a sidecar/);
+  const swapped = { ...run, cells: run.cells.map(exchangeModes) };
+  t.equal(orderFinding(swapped, ['p50', 'p99']).outcome, 'refuted', 'control');
+  const alike = { ...run, cells: run.cells.map(makeAlike) };
+  t.equal(orderFinding(alike, ['p50', 'p99']).outcome, 'could not run');
+  t.equal(orderFinding({ ...run, cells: [] }, ['p50']).outcome, 'could not run');
+  t.end();
+});
+
+function exchangeModes({ cell, samples }: MeasuredCell): MeasuredCell {
+  const { sidecar, 'inpod-redirect': ambient } = samples;
+  return { cell, samples: { ...samples, sidecar: ambient, 'inpod-redirect': sidecar } };
+}
+
+function makeAlike({ cell, samples }: MeasuredCell): MeasuredCell {
+  return { cell, samples: { ...samples, sidecar: samples['inpod-redirect'] } };
+}
 
 t.test('axes of charts place what they name', (t) => {
   const linear = linearAxis('', 37, String);

@@ -20,10 +20,12 @@ export interface Comparison {
 
 /**
  * The order of no mesh, ambient and sidecar, where the modes were run: each against the one before
- * it, by latency, CPU and memory, at the load that is nearest to Istio's own (1,000 requests/s over 16).
+ * it, by latency, CPU and memory, in one cell: that nearest to Istio's own load unless given.
  */
-export function compareModes(run: BenchRun): readonly Comparison[] {
-  const measured = nearestToIstio(run.cells);
+export function compareModes(
+  run: BenchRun,
+  measured: MeasuredCell | undefined = nearestToIstio(run.cells),
+): readonly Comparison[] {
   if (measured === undefined) return [];
   const ambient = run.modes.filter((mode) => isEra(mode) || mode === 'ztunnel');
   const sidecar = run.modes.filter((mode) => mode === 'sidecar');
