@@ -254,11 +254,14 @@ export function loadConfig(env: Env): ZtunnelConfig {
     policyInfoLogging: read.boolean('AUTHZ_POLICY_INFO_LOGGING') ?? false,
     dnsForwardsFrom: read.choice('DNS_FORWARD_NETNS', ['pod', 'process'] as const) ?? 'pod',
     dnsProxyAddress: readDnsAddress(read),
-    ports: { admin: 15000, readiness: 15021 },
+    ports: {
+      admin: read.integer('ADMIN_PORT', 1, 65_535) ?? 15000,
+      readiness: read.integer('READINESS_PORT', 1, 65_535) ?? 15021,
+    },
     logFilter: readLogFilter(read),
     logFormat: read.choice('LOG_FORMAT', ['plain', 'json'] as const) ?? 'plain',
     sslKeyLogFile: read.nonEmpty('SSLKEYLOGFILE'),
     legLog: read.nonEmpty('LEG_LOG'),
-    resolvConf: '/etc/resolv.conf',
+    resolvConf: read.nonEmpty('RESOLV_CONF') ?? '/etc/resolv.conf',
   };
 }

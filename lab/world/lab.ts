@@ -244,7 +244,7 @@ export interface PodStatus {
 }
 
 export interface ProcessStatus {
-  readonly kind: ProcessKind | 'recorder' | 'command' | 'envoy';
+  readonly kind: ProcessKind | 'recorder' | 'command' | 'envoy' | 'sidecar-agent';
   readonly name: string;
   readonly node: string;
   readonly netns: string;

@@ -17,6 +17,7 @@ import { getInNetns } from './netns-http.ts';
 import { ENVOY_IN_LAB, type LabPaths } from './paths.ts';
 import { endOf } from './process-end.ts';
 import { programEnv } from './program-env.ts';
+import { isAgentReady, sidecarAgentSpec } from './sidecar-agent.ts';
 import { until } from './until.ts';
 
 const START_TIMEOUT_MS = 30_000;
@@ -86,6 +87,7 @@ export class Sidecars {
     }
     // With TPROXY the proxy binds addresses that are not its own, which takes CAP_NET_ADMIN.
     const uid = redirect?.isTproxy === true ? 0 : SIDECAR_UID;
+    if (redirect?.dnsCapture === true) await this.#startAgent(pod, fd);
     const config = await this.#writeConfig(pod, uid);
     const child = await children.start({
       kind: 'envoy',
@@ -101,7 +103,20 @@ export class Sidecars {
       user: { uid, gid: SIDECAR_UID },
       files: [paths.legs, paths.keys],
     });
-    await this.#untilReady(child, fd);
+    await this.#until(child, async () => {
+      const { status } = await getInNetns(fd, '127.0.0.1', SIDECAR_PORTS.admin, '/ready');
+      return status === 200;
+    });
+  }
+
+  /** Once: it keeps no connections that a recording would have to see from their start. */
+  async #startAgent(pod: PodPlan, netnsFd: number): Promise<void> {
+    const { plan, paths, children } = this.#options;
+    const spec = sidecarAgentSpec(plan, pod, paths);
+    const running = children.get(spec.name);
+    if (running && running.state !== 'exited') return;
+    const child = await children.start({ ...spec, netnsFd });
+    await this.#until(child, () => isAgentReady(netnsFd));
   }
 
   async #writeConfig(pod: PodPlan, uid: number): Promise<string> {
@@ -123,12 +138,8 @@ export class Sidecars {
     return file;
   }
 
-  async #untilReady(child: Child, netnsFd: number): Promise<void> {
+  async #until(child: Child, isReady: () => Promise<boolean>): Promise<void> {
     const giveUp = (): LabError | undefined => endOf(child, this.#options.paths.logs);
-    const isReady = async (): Promise<boolean> => {
-      const { status } = await getInNetns(netnsFd, '127.0.0.1', SIDECAR_PORTS.admin, '/ready');
-      return status === 200;
-    };
     await until(`${child.spec.name} is ready`, isReady, { timeoutMs: START_TIMEOUT_MS, giveUp });
     child.state = 'ready';
   }

@@ -9,10 +9,32 @@ import { sidecarRules } from '../../dataplane/redirect/sidecar-rules.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'sidecar');
 const PLAIN: SidecarOptions = { isTproxy: false, dnsCapture: false };
+const CUSTOM = { uid: 1000670000, gid: 1000670001 };
+/** Those of the CNI plugin of Istio 1.30.3 (`cni/pkg/plugin/testdata`). */
 const GOLDENS: readonly (readonly [name: string, options: SidecarOptions])[] = [
   ['basic', PLAIN],
   ['tproxy', { ...PLAIN, isTproxy: true }],
   ['dns', { ...PLAIN, dnsCapture: true }],
+  ['custom-uid', { ...PLAIN, ...CUSTOM }],
+  ['custom-uid-tproxy', { ...PLAIN, ...CUSTOM, isTproxy: true }],
+  ['invalid-drop', { ...PLAIN, dropInvalid: true }],
+  [
+    'include-exclude-ip',
+    {
+      ...PLAIN,
+      includeOutboundRanges: ['127.0.0.0/8'],
+      excludeOutboundRanges: ['10.0.0.0/8'],
+    },
+  ],
+  [
+    'include-exclude-ports',
+    {
+      ...PLAIN,
+      includeInboundPorts: [1111, 2222],
+      excludeInboundPorts: [3333, 4444],
+      excludeOutboundPorts: [5555, 6666],
+    },
+  ],
 ];
 
 /** Rules as the kernel has them, in a namespace that ends with the question. */

@@ -25,6 +25,10 @@ workloads:
     node: node2
     app: tcp-echo
     annotations: { proxy.istio.io/config: 'proxyMetadata: { INVALID_DROP: "true" }' }
+  asking:
+    namespace: demo
+    node: node1
+    annotations: { proxy.istio.io/config: 'proxyMetadata: { ISTIO_META_DNS_CAPTURE: "true" }' }
   excluding:
     namespace: demo
     node: node1
@@ -84,6 +88,7 @@ interface Findings {
   readonly sources: Finding;
   readonly ways: Finding;
   readonly invalid: Finding;
+  readonly dns: Finding;
 }
 
 /** All of them in one world of its own. */
@@ -91,7 +96,8 @@ function findings(world: ClaimWorld): Promise<Findings> {
   return world.once('sidecar-modes', () =>
     world.beside('modes', { topology: MODES }, async (aside) => {
       const seen = await aside.observing('modes', REQUESTS);
-      return { sources: sourcesIn(seen), ways: waysIn(seen), invalid: await invalidIn(aside) };
+      const [invalid, dns] = [await invalidIn(aside), await dnsIn(aside)];
+      return { sources: sourcesIn(seen), ways: waysIn(seen), invalid, dns };
     }),
   );
 }
@@ -106,6 +112,34 @@ export async function includesAndExcludes(world: ClaimWorld): Promise<Finding> {
 
 export async function invalidIsDropped(world: ClaimWorld): Promise<Finding> {
   return (await findings(world)).invalid;
+}
+
+export async function dnsIsCaptured(world: ClaimWorld): Promise<Finding> {
+  return (await findings(world)).dns;
+}
+
+/** A question that the agent has to pass on: two entries of conntrack, in zones of their own. */
+async function dnsIn(aside: ClaimWorld): Promise<Finding> {
+  const ask = ['dig', '+time=2', '+tries=1', '+short', 'dns-version.cluster.local', 'TXT'];
+  const answer = (await aside.read('asking', ...ask)).trim();
+  const entries = (await aside.read('asking', 'conntrack', '-L', '-p', 'udp')).split('\n');
+  const of = (zone: number, replyPort: number): string | undefined =>
+    entries.find((line) => {
+      const ports = [...line.matchAll(/ sport=(\d+)/g)].map(([, port]) => Number(port));
+      return (
+        line.includes('dport=53 ') && ports[1] === replyPort && line.includes(` zone=${zone} `)
+      );
+    });
+  const [app, agent] = [of(2, 15053), of(1, 53)];
+  const evidence = [`the app is told ${answer}`, app ?? 'none of the app', agent ?? 'none of it'];
+  const text =
+    "the app's question was redirected to 15053 (zone 2), the agent's went to 53 (zone 1)";
+  const isSo = answer !== '' && app !== undefined && agent !== undefined;
+  return settle(isSo, isSo ? text : evidence.join('; '), { evidence: evidence.map(shortened) });
+}
+
+function shortened(line: string): string {
+  return line.trim().replace(/ +/g, ' ');
 }
 
 function sourcesIn(seen: ClaimWorld): Finding {

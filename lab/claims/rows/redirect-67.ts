@@ -1,3 +1,4 @@
+import { dnsIsCaptured } from '../checks/sidecar-modes.ts';
 import type { Claim } from '../claim.ts';
 
 /** See `statement`. */
@@ -6,5 +7,5 @@ export const redirect67: Claim = {
   statement: 'DNS capture: 53 of the app meets 15053, that of the agent does not',
   source: 'facts, statement 67',
   eras: ['sidecar'],
-  needs: 'a sidecar pair',
+  check: dnsIsCaptured,
 };
