@@ -1,7 +1,6 @@
 import { KernelError } from '../kernel/errors.ts';
 import { closeNetns } from '../kernel/netns.ts';
-import { readSmallFiles } from '../kernel/small-files.ts';
-import { type KeepAlive, openSocket, type OpenSocketOptions } from '../kernel/sockets.ts';
+import { closeFd, type KeepAlive, openSocket, type OpenSocketOptions } from '../kernel/sockets.ts';
 import { type Endpoint, isIpv6 } from './address.ts';
 import type { KeepaliveConfig, ZtunnelConfig } from './config.ts';
 import { drained } from './proxy-error.ts';
@@ -97,8 +96,15 @@ export class SocketFactory implements Disposable {
   hasIpv6Loopback(): boolean {
     if (!this.#config.ipv6Enabled) return false;
     if (this.#isClosed) return false;
-    const [text = '1'] = readSmallFiles(this.#netns, ['/proc/sys/net/ipv6/conf/lo/disable_ipv6']);
-    return text.trim() !== '1';
+    // Asked with a socket: where there are hundreds of namespaces, their files in /proc are slow.
+    try {
+      const bind = { address: '::1', port: 0 };
+      closeFd(openSocket({ ...this.#place('::1'), type: 'dgram', bind }));
+      return true;
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    }
   }
 
   /** From now on the descriptor of the namespace is closed on disposal. */
