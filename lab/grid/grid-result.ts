@@ -20,7 +20,7 @@ export interface CellResult extends Cell {
   readonly recorded: string;
   /** How the client fared, by its own word; absent where no request was made. */
   readonly answer?: string;
-  /** Whether the client was answered. */
+  /** Whether the app was reached: it told whom it saw. An answer may be a proxy's own. */
   readonly reachable?: boolean;
   /** What is missing, for *could not run*. */
   readonly needs?: string;
@@ -89,7 +89,7 @@ function resultOf(
     name: nameOf(cell),
     outcome,
     recorded: recordedOf(cell, kind).why,
-    ...(path && { answer: answerOf(path.request), reachable: path.request.outcome === 'ok' }),
+    ...(path && { answer: answerOf(path.request), reachable: isReached(path.request) }),
     ...(needs !== undefined && { needs }),
     ...(differs.length > 0 && { differs }),
     ...(path && lack === undefined && { facts: readCell(facts, path) }),
@@ -99,4 +99,8 @@ function resultOf(
 
 function answerOf({ status, outcome }: RequestResult): string {
   return status === undefined ? outcome : String(status);
+}
+
+function isReached({ outcome, sourceSeenByApp }: RequestResult): boolean {
+  return outcome === 'ok' && sourceSeenByApp !== undefined;
 }

