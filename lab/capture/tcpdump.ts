@@ -1,5 +1,13 @@
 import { EventEmitter } from 'node:events';
 import pcapParser from 'pcap-parser';
+import {
+  MAX_PCAP_PACKET_BYTES,
+  PCAP_HEADER_BYTES,
+  PCAP_PACKET_HEADER_BYTES,
+  pcapFormat,
+  type PcapFrame,
+} from './pcap.ts';
+import { BLOCK } from './pcapng.ts';
 import { encodePacket, encodePcapngHead, type NewInterface } from './pcapng-write.ts';
 
 export type PcapStreamFault = 'not-pcap' | 'pcapng' | 'nanoseconds' | 'truncated' | 'packet';
@@ -18,19 +26,6 @@ export class PcapStreamError extends Error {
     this.offset = offset;
   }
 }
-
-/** One frame, as {@link encodePacket} takes it. */
-export interface PcapFrame {
-  readonly linkType: number;
-  readonly timeNs: bigint;
-  readonly data: Buffer;
-  readonly originalBytes: number;
-}
-
-const FILE_HEADER_BYTES = 24;
-const PACKET_HEADER_BYTES = 16;
-/** Longest snap length that libpcap allows (MAXIMUM_SNAPLEN for Ethernet). */
-const MAX_PACKET_BYTES = 262_144;
 
 interface PcapHeader {
   readonly linkLayerType: number;
@@ -95,15 +90,15 @@ class ParserFeed {
   constructor() {
     this.#parser.on('globalHeader', ({ linkLayerType }: PcapHeader) => {
       this.#linkType = linkLayerType;
-      this.#wholeBytes = FILE_HEADER_BYTES;
+      this.#wholeBytes = PCAP_HEADER_BYTES;
     });
     this.#parser.on('packetHeader', ({ capturedLength }: PcapPacketHeader) => {
-      if (capturedLength > MAX_PACKET_BYTES) {
+      if (capturedLength > MAX_PCAP_PACKET_BYTES) {
         this.#fault ??= this.#error('packet', `packet of ${capturedLength} bytes`);
       }
     });
     this.#parser.on('packet', ({ header, data }: { header: PcapPacketHeader; data: Buffer }) => {
-      this.#wholeBytes += PACKET_HEADER_BYTES + data.length;
+      this.#wholeBytes += PCAP_PACKET_HEADER_BYTES + data.length;
       this.#frames.push(this.#frameOf(header, data));
     });
     this.#parser.on('error', ({ message }: Error) => {
@@ -131,7 +126,7 @@ class ParserFeed {
   }
 
   end(): void {
-    if (!this.#hasFormat || this.#wholeBytes < FILE_HEADER_BYTES) {
+    if (!this.#hasFormat || this.#wholeBytes < PCAP_HEADER_BYTES) {
       throw this.#error('truncated', 'it ends before the file header does');
     }
     if (this.#received > this.#wholeBytes) {
@@ -141,9 +136,10 @@ class ParserFeed {
   }
 
   #checkFormat(magic: number): void {
-    if (magic === 0xa1b2c3d4 || magic === 0xd4c3b2a1) return;
-    if (magic === 0x0a0d0d0a) throw this.#error('pcapng', 'it is pcapng, classic pcap wished');
-    if (magic === 0xa1b23c4d || magic === 0x4d3cb2a1) {
+    const format = pcapFormat(magic);
+    if (format?.unitNs === 1000n) return;
+    if (magic === BLOCK.section) throw this.#error('pcapng', 'it is pcapng, classic pcap wished');
+    if (format !== undefined) {
       throw this.#error('nanoseconds', 'its times are nanoseconds, microseconds wished');
     }
     throw this.#error('not-pcap', `first bytes are 0x${magic.toString(16).padStart(8, '0')}`);
