@@ -2,6 +2,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { compareModes } from '../../lab/bench/mesh/compare-modes.ts';
+import { summarise } from '../../lab/bench/mesh/summarise.ts';
 import { analyseRun } from '../../lab/facts/analyse-run.ts';
 import type { RunFacts } from '../../lab/facts/facts.ts';
 import type { RequestResult } from '../../lab/facts/request.ts';
@@ -10,7 +12,9 @@ import { GRID_SCHEMA, type GridResult } from '../../lab/grid/grid-result.ts';
 import { readCell } from '../../lab/grid/read-cell.ts';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import type { Plan } from '../../lab/plan/plan.ts';
+import { writeBenchPage } from '../../lab/report/html/bench-page.ts';
 import { writeRunPage } from '../../lab/report/html/write-page.ts';
+import { exampleRun } from '../fixtures/bench/example-run.ts';
 import { Browser, findBrowser, type Page } from './support/browser.ts';
 
 const RUN = join(import.meta.dirname, '..', 'fixtures', 'runs', 'two-nodes');
@@ -185,6 +189,34 @@ t.test('writeRunPage() in a browser without network', { skip }, async (t) => {
     t.equal(await narrow.evaluate(overflow), 0, 'it fits phones');
   });
 
+  await t.test('draws a benchmark legibly, its modes taken out by key', async (t) => {
+    const run = exampleRun();
+    const report = { run, cells: summarise(run), comparisons: compareModes(run) };
+    const folder = await mkdtemp(join(tmpdir(), 'ambient-lab-page-'));
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    const file = join(folder, 'bench.html');
+    await writeBenchPage(file, report);
+    for (const colors of ['light', 'dark'] as const) {
+      const page = await browser.open(`file://${file}`, { colors });
+      t.same(page.complaints, []);
+      t.same(await page.evaluate(LOW_CONTRAST), [], `contrast of ${colors} is AA`);
+      t.same(await page.evaluate(textsBeyondCharts), [], 'no text is cut off');
+    }
+    const phone = await browser.open(`file://${file}`, { width: 360 });
+    const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+    t.equal(await phone.evaluate(overflow), 0, 'it fits phones');
+    t.same(await phone.evaluate(textsBeyondCharts), [], 'nor is there');
+    t.ok(Number(await phone.evaluate(smallestChartText)) >= 9, 'its texts are legible there');
+    const hidden = 'getComputedStyle(document.querySelector("svg.chart .mode-sidecar")).visibility';
+    t.equal(await phone.evaluate(hidden), 'visible');
+    await phone.evaluate('document.getElementById("show-sidecar").focus()');
+    await phone.press(' ');
+    t.equal(await phone.evaluate(hidden), 'hidden', 'a mode is taken out of the charts');
+    const shapes =
+      'new Set([...document.querySelectorAll(".mode-legend .marker")].map((e) => e.getAttribute("d"))).size';
+    t.equal(await phone.evaluate(shapes), run.modes.length, 'each mode has a sign of its own');
+  });
+
   await t.test('keeps still for who wants it', async (t) => {
     const duration =
       'getComputedStyle(document.querySelector("#map-wide .packet")).transitionDuration';
@@ -194,6 +226,21 @@ t.test('writeRunPage() in a browser without network', { skip }, async (t) => {
     t.not(await moving.evaluate(duration), '0s', 'control: it moves otherwise');
   });
 });
+
+/** Pixels of the smallest text of a chart, as it is drawn. */
+const smallestChartText = `Math.min(...[...document.querySelectorAll('svg.chart')].flatMap((chart) => {
+  const scale = chart.getBoundingClientRect().width / chart.viewBox.baseVal.width;
+  return [...chart.querySelectorAll('text')].map((text) => parseFloat(getComputedStyle(text).fontSize) * scale);
+}))`;
+
+/** Texts of charts that lie beyond their drawing. */
+const textsBeyondCharts = `[...document.querySelectorAll('svg.chart')].flatMap((chart) => {
+  const frame = chart.getBoundingClientRect();
+  return [...chart.querySelectorAll('text')].filter((text) => {
+    const box = text.getBoundingClientRect();
+    return box.left < frame.left - 1 || box.right > frame.right + 1;
+  }).map((text) => text.textContent.trim());
+})`;
 
 /** A grid of two cells, one encrypted and one plain, out of the recorded run. */
 function gridOfTwo(facts: RunFacts): GridResult {

@@ -28,7 +28,7 @@ export interface PlotInput {
 
 const WIDTH = 460;
 const HEIGHT = 300;
-const LEFT = 66;
+const LEFT = 74;
 const RIGHT = 14;
 const TOP = 14;
 const BOTTOM = 48;
