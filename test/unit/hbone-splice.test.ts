@@ -4,8 +4,18 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Http2Stream } from '../../dataplane/hbone/http2-stream.ts';
+import { createDataPath } from '../../dataplane/hbone/data-path.ts';
+import { FRAME_FLAG, FRAME_TYPE, encodeFrame, encodeSettings } from '../../dataplane/wire/http2.ts';
+import {
+  CLIENT,
+  startApp,
+  startHboneServer,
+  startPair,
+  type Pair,
+  type PairOptions,
+} from '../fixtures/hbone/pair.ts';
+import { dialRaw, type RawPeer } from '../fixtures/hbone/raw-peer.ts';
 import { seededRandom } from '../../lab/bench/statistics.ts';
-import { startApp, startPair, type Pair, type PairOptions } from '../fixtures/hbone/pair.ts';
 
 const MEGABYTE = 1_000_000;
 /** More than a relay copies before it splices. */
@@ -254,4 +264,71 @@ t.test('streams of any size and pace, spliced or not, arrive as they were sent',
     await until(() => pair.relays.length === clients.length);
     t.equal(pair.relays.filter(({ error }) => error !== undefined).length, 0);
   });
+});
+
+/** Bytes of DATA that came back on a stream. */
+function echoed(peer: RawPeer, streamId: number): Buffer {
+  const isMine = (frame: (typeof peer.frames)[number]): boolean =>
+    frame.type === FRAME_TYPE.data && frame.streamId === streamId;
+  return Buffer.concat(peer.frames.filter(isMine).map(({ payload }) => payload));
+}
+
+/** A frame of content, padded now and then, or one that says nothing of a stream's content. */
+function anyFrame(random: () => number, streamId: number, content: Buffer[]): Buffer {
+  const kind = random();
+  if (kind < 0.05) return encodeFrame(FRAME_TYPE.ping, 0, 0, randomBytes(8));
+  if (kind < 0.1) return encodeFrame(0x20, 0xff, streamId, randomBytes(20));
+  if (kind < 0.15) return encodeFrame(FRAME_TYPE.data, 0, streamId, Buffer.alloc(0));
+  if (kind < 0.2) {
+    return encodeFrame(FRAME_TYPE.windowUpdate, 0, streamId, Buffer.from([0, 0, 0, 1]));
+  }
+  const bytes = randomBytes(1 + Math.floor(random() ** 3 * 9_000));
+  content.push(bytes);
+  if (kind > 0.3) return encodeFrame(FRAME_TYPE.data, 0, streamId, bytes);
+  const padding = Math.floor(random() * 50);
+  const padded = Buffer.concat([Buffer.from([padding]), bytes, Buffer.alloc(padding)]);
+  return encodeFrame(FRAME_TYPE.data, FRAME_FLAG.padded, streamId, padded);
+}
+
+t.test('frames of a foreign client, mixed and cut anyhow, reach the app in order', async (t) => {
+  const app = await startApp(echo);
+  const path = createDataPath();
+  const server = startHboneServer(path);
+  const peer = await dialRaw(server.port, CLIENT);
+  const random = seededRandom(Number(process.env['SPLICE_SEED'] ?? 1));
+  peer.greet(true);
+  // Windows wide enough that the way back is spliced, too.
+  peer.socket.write(encodeSettings([[4, 8 << 20]]));
+  peer.send(FRAME_TYPE.windowUpdate, 0, 0, Buffer.from([0, 0xff, 0, 0]));
+  const streams = [1, 3, 5].map((streamId) => ({ streamId, content: [] as Buffer[] }));
+  for (const { streamId } of streams) {
+    peer.sendHeaders(streamId, [
+      [':method', 'CONNECT'],
+      [':authority', `127.0.0.1:${app.port}`],
+    ]);
+    await peer.expect((f) => f.type === FRAME_TYPE.headers && f.streamId === streamId);
+  }
+  for (let round = 0; round < 150; round++) {
+    const frames = Array.from({ length: 1 + Math.floor(random() * 6) }, () => {
+      const { streamId, content } = streams[Math.floor(random() * streams.length)]!;
+      return anyFrame(random, streamId, content);
+    });
+    const bytes = Buffer.concat(frames);
+    // One record a write: frames stand alone in it, beside others, or across two.
+    const cut = random() < 0.5 ? bytes.length : Math.floor(random() * bytes.length);
+    peer.socket.write(bytes.subarray(0, cut));
+    if (random() < 0.6) await sleep(0);
+    peer.socket.write(bytes.subarray(cut));
+    if (random() < 0.6) await sleep(1);
+  }
+  for (const { streamId } of streams) peer.send(FRAME_TYPE.data, FRAME_FLAG.endStream, streamId);
+  for (const { streamId, content } of streams) {
+    const isEnd = (f: (typeof peer.frames)[number]): boolean =>
+      f.streamId === streamId && (f.flags & FRAME_FLAG.endStream) !== 0;
+    await peer.expect((f) => f.type === FRAME_TYPE.data && isEnd(f), 20_000);
+    t.ok(echoed(peer, streamId).equals(Buffer.concat(content)), `stream ${streamId}`);
+  }
+  peer.socket.destroy();
+  path[Symbol.dispose]();
+  app.server.close();
 });
