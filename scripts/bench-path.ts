@@ -4,7 +4,7 @@
  * not, 2 for bad options, 3 when this machine cannot run it.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { Command } from 'commander';
@@ -20,6 +20,7 @@ const BUNDLED = fileURLToPath(new URL('../build/programs/ztunnel.mjs', import.me
 const bench = new BenchCommand('the data path');
 const NOTES = `haproxy: called without any rules. With rules: behind istio-init's REDIRECT, as Envoy is; ours is behind
 ambient's own. Envoy's port is read as HTTP; Istio's own filters are missing, so a sidecar costs more.
+Ours takes cubic where the machine's congestion control is bbr, the others keep it: --congestion gives all the same.
 `;
 
 const program = new Command('bench:path')
@@ -27,15 +28,31 @@ const program = new Command('bench:path')
   .option('--rounds <n>', 'rounds; each measures every load on every variant', '5')
   .option('--seconds <n>', 'length of each measured window', '3')
   .option('--program <file>', 'bundled ztunnel program', BUNDLED)
+  .option(
+    '--congestion <name>',
+    "congestion control of all pods; else the machine's, where ours takes cubic for bbr",
+  )
   .option('--json', 'print the result as JSON on stdout')
   .addHelpText('after', '\nExample: npm run bench:path -- --rounds 3 --seconds 2')
   .parse();
 
-const options = program.opts<{ rounds: string; seconds: string; program: string; json?: true }>();
+const options = program.opts<{
+  rounds: string;
+  seconds: string;
+  program: string;
+  congestion?: string;
+  json?: true;
+}>();
 
 const rounds = bench.count('rounds', options.rounds, 1, 1000);
 const seconds = bench.count('seconds', options.seconds, 1, 3600);
 bench.requireRoot();
+// What is not allowed to everybody no namespace may have as its default.
+const allowed = readTcpSetting('allowed_congestion_control').split(' ');
+if (options.congestion !== undefined && !allowed.includes(options.congestion)) {
+  const wished = `--congestion has "${options.congestion}"`;
+  bench.end(2, `${wished}, one of ${allowed.join(', ')} is wished`);
+}
 if (!existsSync(options.program)) {
   bench.end(3, `no file ${options.program}, run npm run build first`);
 }
@@ -43,6 +60,7 @@ if (!existsSync(options.program)) {
 const result = await runBench({
   program: options.program,
   envoy: findEnvoy(),
+  congestion: options.congestion,
   rounds,
   seconds,
   onProgress: (text) => process.stderr.write(`${text}\n`),
@@ -73,7 +91,7 @@ function render(figures: readonly FigureResult[]): string {
     ]);
   }
   const made = `${rounds} rounds of ${seconds} s, medians; under each ratio its 95 % interval, then its bar`;
-  return `${table.toString()}\n${made}.\n${NOTES}Node ${nodeVersion()}, ${machineText()}\n`;
+  return `${table.toString()}\n${made}.\n${NOTES}Node ${nodeVersion()}, ${options.congestion ?? readTcpSetting('congestion_control')}, ${machineText()}\n`;
 }
 
 function ratioCell({ ratios }: FigureResult, name: Yardstick): string {
@@ -87,6 +105,10 @@ function verdictOf({ bar, ratios, failures, holds }: FigureResult): string {
   const hasBar = bar !== undefined || Object.values(ratios).some((ratio) => ratio.bar !== '');
   if (failures > 0) return `FAILS: ${failures} failed`;
   return [bar, hasBar ? (holds ? 'holds' : 'FAILS') : ''].filter(Boolean).join('\n');
+}
+
+function readTcpSetting(name: string): string {
+  return readFileSync(`/proc/sys/net/ipv4/tcp_${name}`, 'utf8').trim();
 }
 
 function nodeVersion(): string {

@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly program: string;
   /** Envoy's program; its variant is left out when absent. */
   readonly envoy: string | undefined;
+  /** Congestion control of all pods; the machine's default when absent. */
+  readonly congestion: string | undefined;
   readonly rounds: number;
   /** Length of each measured window. */
   readonly seconds: number;
@@ -60,7 +62,7 @@ const IDLE_CONNECTIONS = 1_000;
  * that whatever else the machine does falls on all alike.
  */
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
-  await using world = new BenchWorld();
+  await using world = new BenchWorld(options.congestion);
   const variants = await startVariants(world, options);
   for (const variant of variants) await untilServed(world, variant);
   const samples = await sample(world, variants, options);

@@ -39,10 +39,13 @@ echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet
 export class BenchWorld implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'bench-path-'));
   readonly #router = createNetns();
+  readonly #congestion: string | undefined;
   readonly #pods: BenchPod[] = [];
   readonly #children = new Set<ChildProcess>();
 
-  constructor() {
+  /** @param congestion congestion control of all pods; the machine's default when absent */
+  constructor(congestion?: string) {
+    this.#congestion = congestion;
     // Programs of other users read their configuration in it.
     chmodSync(this.directory, 0o755);
     runScript(this.#router, `ip link set lo up; echo 1 > /proc/sys/net/ipv4/ip_forward`);
@@ -65,6 +68,9 @@ export class BenchWorld implements AsyncDisposable {
        ip route add ${ROUTER_IP} dev eth0 scope link; ip route add default via ${ROUTER_IP}
        ${SYSCTLS}`,
     );
+    if (this.#congestion !== undefined) {
+      runScript(netns, `echo ${this.#congestion} > /proc/sys/net/ipv4/tcp_congestion_control`);
+    }
     const pod = { name, ip, netns };
     this.#pods.push(pod);
     return pod;
