@@ -359,7 +359,8 @@ t.test('walkRules() goes hook by hook, table by table, with reasons and counters
     'PREROUTING nat PREROUTING',
     'PREROUTING nat ISTIO_PRERT',
   ]);
-  t.ok(steps.filter((step) => step.kind === 'rule').every((step) => step.why !== undefined));
+  const rules = steps.filter((step) => step.kind === 'rule');
+  t.ok(rules.length > 0 && rules.every((step) => step.why !== undefined));
   t.match(
     steps.find((step) => step.text.includes('CONNMARK')),
     { packets: 7, bytes: 420, depth: 1, ruleNumber: 1 },
