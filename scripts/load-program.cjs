@@ -22,7 +22,8 @@ const SHORTEST_S = 1;
  */
 module.exports = function loadProgram(moduleUrl, name) {
   const file = join(__dirname, name);
-  const kept = `${file}.${cachedDataVersionTag()}.v8`;
+  const tag = cachedDataVersionTag();
+  const kept = `${file}.${tag}.v8`;
   // The bundler writes ASCII, which V8 keeps in one byte a character.
   const source = `(function (exports, require, module, __filename, __dirname, __moduleUrl) {\n${readFileSync(file, 'latin1')}\n})`;
   const script = new Script(source, {
@@ -31,7 +32,7 @@ module.exports = function loadProgram(moduleUrl, name) {
     cachedData: read(kept),
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
-  if (script.cachedDataRejected !== false) keepLater(script, kept);
+  if (script.cachedDataRejected !== false) keepLater(script, kept, tag);
   const module = { exports: {} };
   const run = script.runInThisContext();
   run(module.exports, createRequire(moduleUrl), module, file, __dirname, moduleUrl);
@@ -46,12 +47,12 @@ function read(path) {
   }
 }
 
-/** Once, when the program has started or ends. */
-function keepLater(script, path) {
+/** Once, when the program has started or ends; not when it has set flags of V8 meanwhile. */
+function keepLater(script, path, tag) {
   const keep = () => {
     clearTimeout(timer);
     process.off('exit', keep);
-    if (process.uptime() < SHORTEST_S) return;
+    if (process.uptime() < SHORTEST_S || cachedDataVersionTag() !== tag) return;
     const fresh = `${path}.${process.pid}`;
     try {
       writeFileSync(fresh, script.createCachedData());
