@@ -19,7 +19,15 @@ import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { HEADERS, LAB_PROGRAMS, MASKED, PROGRAMS, TEST_PROGRAMS, WELCOME } from './packages.mjs';
+import {
+  HEADERS,
+  LAB_PROGRAMS,
+  MASKED,
+  PROGRAMS,
+  TEST_PROGRAMS,
+  VM_PROGRAMS,
+  WELCOME,
+} from './packages.mjs';
 import { fetchEnvoy, wantsEnvoy } from './fetch-envoy.mjs';
 import { fetchNode, wantsNode } from './fetch-node.mjs';
 import { TestReport } from './test-report.mjs';
@@ -61,6 +69,10 @@ const JOBS = {
   demo: {
     programs: LAB_PROGRAMS,
     run: (args) => become(process.execPath, ['--import=tsx', 'scripts/demo.ts', ...args]),
+  },
+  vm: {
+    programs: [...LAB_PROGRAMS, ...VM_PROGRAMS],
+    run: (args) => become(process.execPath, ['--import=tsx', 'scripts/vm.ts', ...args]),
   },
   build: { programs: LAB_PROGRAMS, run: () => 0 },
   lint: { programs: LAB_PROGRAMS, run: runLint },

@@ -24,6 +24,18 @@ export const PROGRAMS = {
   python3: ['python3-minimal', 'a foreign program as a workload'],
   sshd: ['openssh-server', 'a real SSH server for --on, in namespaces of the tests'],
   sudo: ['sudo', 'becoming root on a machine as people do, in tests of --on'],
+  vagrant: ['vagrant-libvirt', 'a VM as people make one, in `npm run vm`'],
+  libvirtd: ['libvirt-daemon-system', 'what vagrant makes that VM with'],
+  virsh: ['libvirt-clients', 'what vagrant asks libvirt with'],
+  'qemu-system-x86_64': ['qemu-system-x86', 'the emulated machine of that VM'],
+  'qemu-img': ['qemu-utils', 'the disk of that VM'],
+  dnsmasq: ['dnsmasq-base', 'its addresses'],
+  rsync: ['rsync', 'bringing the project into it'],
+  slirp4netns: ['slirp4netns', 'its way out of a network namespace'],
+  mmdebstrap: ['mmdebstrap', 'the box of that VM, from Debian packages'],
+  sfdisk: ['fdisk', 'the partition of that box'],
+  mke2fs: ['e2fsprogs', 'the file system of that box'],
+  'grub-mkimage': ['grub-pc-bin', 'making that box bootable'],
   mn: ['mininet', 'the builder of networks that building a lab is measured against'],
   brctl: ['bridge-utils', 'the Linux bridge of Mininet'],
 };
@@ -50,6 +62,11 @@ export const LAB_PROGRAMS = [
   'nft',
   'curl',
   'gcc',
+];
+/** What showing a VM for real starts, beside the lab. */
+export const VM_PROGRAMS = [
+  ...['vagrant', 'libvirtd', 'virsh', 'qemu-system-x86_64', 'qemu-img', 'dnsmasq', 'rsync'],
+  ...['slirp4netns', 'mmdebstrap', 'sfdisk', 'mke2fs', 'grub-mkimage'],
 ];
 /** What the tests start. */
 export const TEST_PROGRAMS = [

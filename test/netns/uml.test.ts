@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createNetns, withNetns } from '../../dataplane/kernel/netns.ts';
+import { withNetns } from '../../dataplane/kernel/netns.ts';
 import { probeTunnels } from '../../dataplane/tunnels/probe.ts';
+import { tapNetns } from '../support/tap-netns.ts';
 import { missingForUml, runInUml } from '../support/uml.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -103,18 +104,6 @@ function fieldsOf(pcap: string, filter: string, fields: readonly string[]): stri
     .trimEnd()
     .split('\n')
     .map((line) => line.split('\t'));
-}
-
-/** A netns with `tap0`, 10.9.0.2. */
-function tapNetns(test: Test): number {
-  const netns = createNetns();
-  test.teardown(() => closeSync(netns));
-  const ip = (...args: string[]) => withNetns(netns, () => execFileSync('ip', args));
-  ip('link', 'set', 'lo', 'up');
-  ip('tuntap', 'add', 'tap0', 'mode', 'tap');
-  ip('addr', 'add', '10.9.0.2/24', 'dev', 'tap0');
-  ip('link', 'set', 'tap0', 'up');
-  return netns;
 }
 
 async function record(netns: number, pcap: string) {

@@ -14,41 +14,38 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { type Finished, runProgram, type RunOptions } from '../../lab/hosts/run.ts';
 import { quote } from '../../lab/hosts/remote/host.ts';
 import { collectProject } from '../../lab/hosts/remote/project.ts';
 import type { TerminalSize } from '../../lab/hosts/ssh/connection.ts';
+import {
+  environmentOf,
+  type HostKey,
+  makeKey,
+  makePerson,
+  type Person,
+  readHostKey,
+  SSHD,
+  sshdConfig,
+} from './sshd.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const CLI = join(ROOT, 'build', 'programs', 'cli.mjs');
-const SSHD = '/usr/sbin/sshd';
 const PORT = 2222;
+/** Nobody's on any machine. */
+const LAB_UID = 54_321;
+const ADDRESS = { host: '127.0.0.1', port: PORT };
+/** What set-up builds, copied. */
+const BUILT = ['kernel.node', 'batch-tap.so', 'programs'];
 /** What set-up fetches; mounted, since it is large. */
 const FETCHED = ['envoy', 'node'];
 /** Later than every source that is unpacked: set-up has been there before. */
-const BUILT = new Date('2100-01-01');
-
-/** A person's folder here: keys, known hosts, results. */
-export interface Person {
-  readonly home: string;
-  readonly knownHosts: string;
-}
+const LATER = new Date('2100-01-01');
 
 export interface BareMachineOptions {
   /** Lines of sshd_config before ours, which win. */
   readonly sshd?: readonly string[];
-}
-
-/** Why there can be no such machine here; undefined when there can. */
-export function missingForSshd(): string | undefined {
-  return existsSync(SSHD) ? undefined : `${SSHD} missing: apt-get install openssh-server`;
-}
-
-/** The host's public key as lines of known_hosts and `ssh-keygen -l` have it. */
-export interface HostKey {
-  readonly line: string;
-  readonly fingerprint: string;
 }
 
 /**
@@ -73,7 +70,9 @@ export class BareMachine implements AsyncDisposable {
     chmodSync(folder, 0o755);
     const hostKey = await prepare(folder, options);
     const namespaces = ['--net', '--mount', '--pid', '--fork', '--mount-proc', '--kill-child'];
-    const child = spawn('unshare', [...namespaces, 'bash', join(folder, 'init.sh')], {
+    // However a test ends, the machine ends with it.
+    const argv = ['--pdeathsig', 'KILL', 'unshare', ...namespaces, 'bash', join(folder, 'init.sh')];
+    const child = spawn('setpriv', argv, {
       stdio: ['ignore', 'inherit', 'pipe'],
     });
     const machine = new BareMachine(folder, child, hostKey);
@@ -89,12 +88,7 @@ export class BareMachine implements AsyncDisposable {
   /** Somebody here who knows that host and may log in there; either can be taken back. */
   person(): Person {
     const home = join(this.folder, `person${(this.#people += 1)}`);
-    mkdirSync(join(home, '.ssh'), { recursive: true });
-    const knownHosts = join(home, '.ssh', 'known_hosts');
-    writeFileSync(knownHosts, this.hostKey.line);
-    copyFileSync(join(this.folder, 'user_key'), join(home, '.ssh', 'id_ed25519'));
-    chmodSync(join(home, '.ssh', 'id_ed25519'), 0o600);
-    return { home, knownHosts };
+    return makePerson(home, join(this.folder, 'user_key'), this.hostKey);
   }
 
   /** Runs our command line as somebody who can reach nothing but that machine. */
@@ -102,7 +96,7 @@ export class BareMachine implements AsyncDisposable {
     return runProgram(['nsenter', ...this.#enter(), ...this.#argv(args)], {
       timeoutMs: 120_000,
       ...options,
-      env: { ...environment(person), ...options.env },
+      env: { ...environmentOf(person), ...options.env },
     });
   }
 
@@ -116,7 +110,7 @@ export class BareMachine implements AsyncDisposable {
     const line = `stty rows ${rows} cols ${columns}; exec ${words}`;
     return runProgram(['script', '-qec', line, '/dev/null'], {
       timeoutMs: 120_000,
-      env: { ...environment(person), SHELL: '/bin/sh' },
+      env: { ...environmentOf(person), SHELL: '/bin/sh' },
     });
   }
 
@@ -124,7 +118,7 @@ export class BareMachine implements AsyncDisposable {
   start(person: Person, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
     return spawn('nsenter', [...this.#enter(), ...this.#argv(args)], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...environment(person), ...env },
+      env: { ...process.env, ...environmentOf(person), ...env },
     });
   }
 
@@ -182,50 +176,16 @@ export class BareMachine implements AsyncDisposable {
   }
 }
 
-function environment({ home }: Person): Record<string, string> {
-  return { HOME: home, SSH_AUTH_SOCK: '', AMBIENT_LAB_ROOT: ROOT };
-}
-
 async function prepare(folder: string, { sshd = [] }: BareMachineOptions): Promise<HostKey> {
   for (const name of ['host_key', 'user_key', 'other_key']) makeKey(join(folder, name));
+  const files = { hostKey: `${folder}/host_key`, authorizedKeys: `${folder}/authorized_keys` };
   copyFileSync(join(folder, 'user_key.pub'), join(folder, 'authorized_keys'));
-  writeFileSync(join(folder, 'sshd_config'), [...sshd, ...sshdConfig(folder)].join('\n'));
+  writeFileSync(join(folder, 'sshd_config'), [...sshd, ...sshdConfig(ADDRESS, files)].join('\n'));
   const { id } = await collectProject(ROOT);
   for (const user of ['root', 'lab']) setUpBefore(join(folder, 'homes', user), id);
-  execFileSync('chown', ['-R', '1000:1000', join(folder, 'homes', 'lab')]);
+  execFileSync('chown', ['-R', `${LAB_UID}:${LAB_UID}`, join(folder, 'homes', 'lab')]);
   writeFileSync(join(folder, 'init.sh'), initScript(folder, id));
-  const [type = '', key = ''] = readText(join(folder, 'host_key.pub')).split(' ');
-  return {
-    line: `[127.0.0.1]:${PORT} ${type} ${key}\n`,
-    fingerprint: fingerprintOf(join(folder, 'host_key.pub')),
-  };
-}
-
-function makeKey(file: string): void {
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', file]);
-}
-
-/** As ssh-keygen says it, which shares no code with us. */
-function fingerprintOf(file: string): string {
-  const said = execFileSync('ssh-keygen', ['-l', '-f', file], { encoding: 'utf8' });
-  return said.split(' ')[1] ?? '';
-}
-
-function sshdConfig(folder: string): readonly string[] {
-  return [
-    `Port ${PORT}`,
-    'ListenAddress 127.0.0.1',
-    `HostKey ${folder}/host_key`,
-    `AuthorizedKeysFile ${folder}/authorized_keys`,
-    'PidFile none',
-    'UsePAM no',
-    // Folders of /tmp are everybody's.
-    'StrictModes no',
-    'PasswordAuthentication no',
-    'KbdInteractiveAuthentication no',
-    'PermitRootLogin yes',
-    '',
-  ];
+  return readHostKey(join(folder, 'host_key'), `[127.0.0.1]:${PORT}`);
 }
 
 /** What an earlier `--on` has left, but for the project: modules are mounted, programs are copied. */
@@ -233,13 +193,12 @@ function setUpBefore(home: string, id: string): void {
   const project = join(home, '.cache', 'ambient-lab', id, 'project');
   mkdirSync(join(project, 'node_modules'), { recursive: true });
   const build = join(project, 'build');
-  cpSync(join(ROOT, 'build'), build, {
-    recursive: true,
-    filter: (path) => !FETCHED.includes(basename(path)) && !path.endsWith('.map'),
-  });
+  mkdirSync(build);
+  for (const name of BUILT)
+    cpSync(join(ROOT, 'build', name), join(build, name), { recursive: true });
   for (const name of FETCHED) mkdirSync(join(build, name));
   for (const product of ['kernel.node', 'programs/.stamp'])
-    utimesSync(join(build, product), BUILT, BUILT);
+    utimesSync(join(build, product), LATER, LATER);
 }
 
 function initScript(folder: string, id: string): string {
@@ -252,12 +211,12 @@ mount -t tmpfs tmpfs /run
 mkdir /run/sshd
 ip link set lo up
 sed 's|^root:.*|root:x:0:0::${folder}/homes/root:/bin/bash|' /etc/passwd > ${folder}/passwd
-echo 'lab:x:1000:1000::${folder}/homes/lab:/bin/sh' >> ${folder}/passwd
+echo 'lab:x:${LAB_UID}:${LAB_UID}::${folder}/homes/lab:/bin/sh' >> ${folder}/passwd
 cut -d: -f1 ${folder}/passwd | sed 's/$/:*:19000:0:99999:7:::/' > ${folder}/shadow
 mount --bind ${folder}/passwd /etc/passwd
 mount --bind ${folder}/shadow /etc/shadow
 if [ -d /etc/sudoers.d ]; then
-  mount -t tmpfs tmpfs /etc/sudoers.d
+  mount -t tmpfs -o mode=755 tmpfs /etc/sudoers.d
   echo 'lab ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/lab
 fi
 for project in ${projects.join(' ')}; do

@@ -36,6 +36,8 @@ export interface UmlOptions {
   readonly memoryMb?: number;
   /** A tap device, in the netns of that descriptor, that becomes `vec0` inside. */
   readonly tap?: { readonly netns: number; readonly name: string };
+  /** Ends it before its time. */
+  readonly signal?: AbortSignal;
 }
 
 /** Why no user-mode Linux can run here; undefined when one can. */
@@ -81,6 +83,7 @@ export async function runInUml(script: string, options: UmlOptions): Promise<Uml
   child.stderr.on('data', (part: Buffer) => said.push(part));
   const end = (): void => endGroup(child.pid);
   const timer = setTimeout(end, options.timeoutMs);
+  options.signal?.addEventListener('abort', end, { once: true });
   // A test that is ended leaves no kernel behind.
   process.once('exit', end);
   await once(child, 'close');

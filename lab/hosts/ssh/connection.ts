@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
 import { SshError } from './errors.ts';
@@ -40,7 +39,7 @@ export interface RemoteAnswer extends RemoteEnd {
 /** An open connection to a machine. Ends with its disposal. */
 export class Connection implements AsyncDisposable {
   readonly #client: Client;
-  readonly #closed: Promise<unknown>;
+  readonly #closed: Promise<void>;
   /** Aborts, with {@link SshError}, when the connection ends before its disposal. */
   readonly lost: AbortSignal;
   #isWanted = true;
@@ -48,7 +47,7 @@ export class Connection implements AsyncDisposable {
   constructor(client: Client, host: string, signal?: AbortSignal) {
     this.#client = client;
     signal?.addEventListener('abort', () => client.destroy(), { once: true });
-    this.#closed = once(client, 'close');
+    this.#closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
     const lost = new AbortController();
     this.lost = lost.signal;
     let cause: Error | undefined;
@@ -114,7 +113,7 @@ function asProcess(channel: ClientChannel): RemoteProcess {
     end = { exitCode: code ?? undefined, signal };
   });
   // The exit may be told before the last of the output.
-  const ended = once(channel, 'close').then(() => end);
+  const ended = new Promise<RemoteEnd>((resolve) => channel.once('close', () => resolve(end)));
   return {
     stdin: channel,
     stdout: channel,
