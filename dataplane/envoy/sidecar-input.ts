@@ -15,6 +15,8 @@ export interface MtlsModes {
 export interface SidecarInput {
   readonly pod: SidecarPod;
   readonly credentials: SidecarCredentials;
+  /** File with what `certificateSecret` makes of them: Envoy reads it again when one is moved there. */
+  readonly secretFile?: string;
   readonly trustDomain: string;
   readonly mtls: MtlsModes;
   /** Interception mode TPROXY: the client's address is kept towards the app. */

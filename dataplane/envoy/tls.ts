@@ -1,5 +1,5 @@
 import { envoyExtension, type JsonObject } from './json.ts';
-import type { SidecarInput } from './sidecar-input.ts';
+import type { SidecarCredentials, SidecarInput } from './sidecar-input.ts';
 
 const TLS = 'envoy.transport_sockets.tls';
 /** What servers choose from (`pilot/pkg/networking/util`, ALPNDownstreamWithMxc). */
@@ -67,26 +67,46 @@ function connectTls(input: SidecarInput): JsonObject {
 }
 
 function commonTls(
-  { credentials, files }: SidecarInput,
+  input: SidecarInput,
   alpn: readonly string[],
   matchers: readonly JsonObject[],
 ): JsonObject {
+  const { credentials, files } = input;
   return {
     alpn_protocols: alpn,
     tls_params: {
       tls_minimum_protocol_version: 'TLSv1_2',
       tls_maximum_protocol_version: 'TLSv1_3',
     },
-    tls_certificates: [
-      {
-        certificate_chain: { inline_string: credentials.certificateChain },
-        private_key: { inline_string: credentials.key },
-      },
-    ],
+    ...certificateOf(input),
     validation_context: {
       trusted_ca: { inline_string: credentials.roots },
       match_typed_subject_alt_names: matchers.map((matcher) => ({ san_type: 'URI', matcher })),
     },
     ...(files.keyLog !== undefined && { key_log: { path: files.keyLog } }),
+  };
+}
+
+/** Name of the secret, as Istio's agent serves it. */
+const SECRET = 'default';
+
+function certificateOf({ credentials, secretFile }: SidecarInput): JsonObject {
+  if (secretFile === undefined) return { tls_certificates: [pairOf(credentials)] };
+  const sds_config = { path_config_source: { path: secretFile }, resource_api_version: 'V3' };
+  return { tls_certificate_sds_secret_configs: [{ name: SECRET, sds_config }] };
+}
+
+function pairOf({ certificateChain, key }: SidecarCredentials): JsonObject {
+  return {
+    certificate_chain: { inline_string: certificateChain },
+    private_key: { inline_string: key },
+  };
+}
+
+/** Content of a secret file: new connections show this certificate, those that are open go on. */
+export function certificateSecret(credentials: SidecarCredentials): JsonObject {
+  const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
+  return {
+    resources: [{ '@type': type, name: SECRET, tls_certificate: pairOf(credentials) }],
   };
 }

@@ -52,6 +52,10 @@ export function createHandlers(world: World, end: () => void): ControlHandlers {
       await ready().retire(node);
       return {};
     },
+    rotateSidecars: async () => {
+      await ready().rotateSidecars();
+      return {};
+    },
     renewSidecars: async () => {
       await ready().renewSidecars();
       return {};

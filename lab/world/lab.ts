@@ -61,6 +61,8 @@ export interface Lab extends AsyncDisposable {
   retire(node: string): Promise<void>;
   /** Every sidecar's Envoy is started anew, with no connection of before. Nothing without sidecars. */
   renewSidecars(): Promise<void>;
+  /** Every sidecar gets a new certificate, as it does at half of its life; open connections go on. */
+  rotateSidecars(): Promise<void>;
   /** What the built-in apps saw, newest last; all of it, or what carried one canary. */
   observations(canary?: string): Promise<readonly AppObservation[]>;
   /** Rules, links and addresses of the running world against the plan; empty when equal. */

@@ -125,6 +125,10 @@ export class LiveLab implements Lab {
     await this.#control.call('retire', { node });
   }
 
+  async rotateSidecars(): Promise<void> {
+    await this.#control.call('rotateSidecars', {});
+  }
+
   async renewSidecars(): Promise<void> {
     await this.#control.call('renewSidecars', {});
   }

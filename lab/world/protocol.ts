@@ -51,6 +51,7 @@ export interface ControlMethods {
   surge: { params: { readonly node: string }; result: Empty };
   retire: { params: { readonly node: string }; result: Empty };
   renewSidecars: { params: Empty; result: Empty };
+  rotateSidecars: { params: Empty; result: Empty };
   drift: { params: Empty; result: readonly string[] };
   down: { params: Empty; result: Empty };
 }

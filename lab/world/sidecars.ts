@@ -1,7 +1,18 @@
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { ensureRouting } from '../../dataplane/agent/policy-routing.ts';
 import { sidecarBootstrap } from '../../dataplane/envoy/bootstrap.ts';
+import type { JsonObject } from '../../dataplane/envoy/json.ts';
+import type { SidecarInput } from '../../dataplane/envoy/sidecar-input.ts';
+import { certificateSecret } from '../../dataplane/envoy/tls.ts';
 import type { CaClient } from '../../dataplane/identity/ca-client.ts';
 import { createFileCa, loadFileCa } from '../../dataplane/identity/file-ca.ts';
 import { SIDECAR_PORTS, SIDECAR_UID } from '../../dataplane/redirect/sidecar-constants.ts';
@@ -21,6 +32,8 @@ import { isAgentReady, sidecarAgentSpec } from './sidecar-agent.ts';
 import { until } from './until.ts';
 
 const START_TIMEOUT_MS = 30_000;
+/** Half of what the lab's CA gives a certificate, as istio-agent has it. */
+const ROTATION_MS = 43_200_000;
 /** As Istio starts it when nobody sets limits (`ISTIO_META…concurrency`, default of the proxy config). */
 const WORKERS = '2';
 /** Leg records are wanted as soon as a request is over. */
@@ -60,6 +73,13 @@ export class Sidecars {
     const files = createFileCa({ dir: join(paths.directory, 'ca'), trustDomain: plan.trustDomain });
     this.#ca = loadFileCa(files);
     await Promise.all(injectedPods(plan).map((pod) => this.#startOne(pod)));
+    // It must not keep the supervisor.
+    setInterval(() => void this.rotate().catch(() => undefined), ROTATION_MS).unref();
+  }
+
+  /** Gives every sidecar a new certificate; connections that are open go on with the old one. */
+  async rotate(): Promise<void> {
+    await Promise.all(injectedPods(this.#options.plan).map((pod) => this.#newCertificate(pod)));
   }
 
   /** Ends every Envoy and starts it anew: no connection of theirs is left. */
@@ -85,10 +105,8 @@ export class Sidecars {
       const rules = sidecarRuleSet({ era: plan.era, ipv6: hasIpv6(plan), ...redirect });
       ensureRouting(fd, rules.routing);
     }
-    // With TPROXY the proxy binds addresses that are not its own, which takes CAP_NET_ADMIN.
-    const uid = redirect?.isTproxy === true ? 0 : SIDECAR_UID;
     if (redirect?.dnsCapture === true) await this.#startAgent(pod, fd);
-    const config = await this.#writeConfig(pod, uid);
+    const config = await this.#writeConfig(pod);
     const child = await children.start({
       kind: 'envoy',
       name: nameOf(pod),
@@ -100,7 +118,7 @@ export class Sidecars {
         ...['--file-flush-interval-msec', LOG_FLUSH_MS, '--log-level', 'warning'],
       ],
       env: programEnv(),
-      user: { uid, gid: SIDECAR_UID },
+      user: { uid: uidOf(pod), gid: SIDECAR_UID },
       files: [paths.legs, paths.keys],
     });
     await this.#until(child, async () => {
@@ -119,22 +137,36 @@ export class Sidecars {
     await this.#until(child, () => isAgentReady(netnsFd));
   }
 
-  async #writeConfig(pod: PodPlan, uid: number): Promise<string> {
+  async #writeConfig(pod: PodPlan): Promise<string> {
     const { plan, withoutEvidence } = this.#options;
-    const { namespace, serviceAccount } = pod;
-    const { trustDomain } = plan;
-    const identity = { trustDomain, namespace, serviceAccount };
-    const { credentials } = await this.#ca!.fetchCertificate(identity);
     const input = {
       ...sidecarInputOf(plan, pod),
-      credentials,
+      ...(await this.#newCertificate(pod)),
       files: withoutEvidence ? {} : { accessLog: '/dev/stdout', legLog: LEGS, keyLog: KEYS },
     };
+    return this.#write(pod, 'envoy.json', sidecarBootstrap(input));
+  }
+
+  /** A certificate of its own for the pod, in the file that its Envoy watches. */
+  async #newCertificate(
+    pod: PodPlan,
+  ): Promise<Pick<SidecarInput, 'credentials'> & { readonly secretFile: string }> {
+    const { namespace, serviceAccount } = pod;
+    const { trustDomain } = this.#options.plan;
+    const identity = { trustDomain, namespace, serviceAccount };
+    const { credentials } = await this.#ca!.fetchCertificate(identity);
+    const secretFile = this.#write(pod, 'certificate.json', certificateSecret(credentials));
+    return { credentials, secretFile };
+  }
+
+  /** Replaces a file of a pod's Envoy whole, which only that can read. */
+  #write(pod: PodPlan, name: string, content: JsonObject): string {
     const folder = join('/run/envoy', pod.netns);
     mkdirSync(folder, { recursive: true });
-    const file = join(folder, 'envoy.json');
-    writeFileSync(file, JSON.stringify(sidecarBootstrap(input), null, 2), { mode: 0o400 });
-    chownSync(file, uid, SIDECAR_UID);
+    const file = join(folder, name);
+    writeFileSync(`${file}.new`, JSON.stringify(content, null, 2), { mode: 0o400 });
+    chownSync(`${file}.new`, uidOf(pod), SIDECAR_UID);
+    renameSync(`${file}.new`, file);
     return file;
   }
 
@@ -143,6 +175,11 @@ export class Sidecars {
     await until(`${child.spec.name} is ready`, isReady, { timeoutMs: START_TIMEOUT_MS, giveUp });
     child.state = 'ready';
   }
+}
+
+/** With TPROXY the proxy binds addresses that are not its own, which takes CAP_NET_ADMIN. */
+function uidOf({ sidecar }: PodPlan): number {
+  return sidecar?.redirect?.isTproxy === true ? 0 : SIDECAR_UID;
 }
 
 /** Name of a pod's Envoy among the programs of the lab. */

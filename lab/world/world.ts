@@ -136,6 +136,11 @@ export class World {
     await policies.start();
   }
 
+  /** New certificates for all sidecars; open connections go on. @throws LabError LAB_NOT_READY */
+  async rotateSidecars(): Promise<void> {
+    await this.#sidecars?.rotate();
+  }
+
   /** No connection of before is left in any sidecar. @throws LabError LAB_NOT_READY */
   async renewSidecars(): Promise<void> {
     await this.#sidecars?.renew();

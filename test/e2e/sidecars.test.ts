@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { HeldConnection } from '../../lab/claims/held.ts';
 import { findEnvoy, HOW_TO_GET_ENVOY } from '../../lab/hosts/envoy.ts';
 import { judgeScenario } from '../../lab/judge/judge-scenario.ts';
 import { proveMtls } from '../../lab/judge/prove-mtls.ts';
@@ -47,6 +49,27 @@ t.test('sidecars: all scenarios hold, read out of decrypted packets', { skip }, 
   const log = await readFile(join(lab.directory, 'logs', 'envoy-httpbin.demo.log'), 'utf8');
   t.match(log, /"GET \/get\S* HTTP\/1\.1" 200 - via_upstream .* inbound\|8080\|\| 127\.0\.0\.6:/);
 
+  const serial = async (): Promise<string> => {
+    const shown = `echo | openssl s_client -connect ${addressIn(lab, 'httpbin')}:15008 2>/dev/null`;
+    const asked = await execIn(lab, 'legacy', [
+      'sh',
+      '-c',
+      `${shown} | openssl x509 -noout -serial`,
+    ]);
+    return asked.stdout.trim();
+  };
+  const before = await serial();
+  t.match(before, /^serial=/, 'the certificate of httpbin is seen');
+  t.equal(await serial(), before, 'control: it stays the same');
+  const echo = lab.plan.services.find(({ name }) => name === 'echo')?.vip ?? '';
+  await using held = await HeldConnection.open(lab, 'sleep', echo, 9000, 60_000);
+  await lab.rotateSidecars();
+  const { echoed } = held;
+  for (let tries = 0; tries < 100 && (await serial()) === before; tries++) await sleep(100);
+  t.not(await serial(), before, 'after rotation a new one is shown');
+  for (let tries = 0; tries < 100 && held.echoed <= echoed; tries++) await sleep(100);
+  t.ok(held.echoed > echoed, 'and a connection that was open goes on');
+
   const reading = await readRules(lab, 'sleep');
   t.notOk(isDrifted(reading), 'the rules of the pod are those of istio-init');
   const removed = await execIn(lab, 'sleep', ['iptables', '-t', 'nat', '-F', 'ISTIO_OUTPUT']);
@@ -82,6 +105,10 @@ t.test('annotations: TPROXY, ports and ranges, names of ports, IPv6', { skip }, 
     t.notOk(isDrifted(await readRules(lab, pod)), `${pod} has the rules of istio-init`);
   }
 });
+
+function addressIn({ plan }: Lab, pod: string): string {
+  return plan.pods.find(({ name }) => name === pod)?.address ?? '';
+}
 
 function labOf(file: string): Promise<Lab> {
   const lab = `t${process.pid}-${file.replace('.yaml', '')}`;
