@@ -248,6 +248,10 @@ t.test('orderFinding() holds, is refuted, or cannot tell', (t) => {
   const alike = { ...run, cells: run.cells.map(makeAlike) };
   t.equal(orderFinding(alike, ['p50', 'p99']).outcome, 'could not run');
   t.equal(orderFinding({ ...run, cells: [] }, ['p50']).outcome, 'could not run');
+  const [first, ...others] = run.cells;
+  const lost = { ...first!, samples: { ...first!.samples, sidecar: [] } };
+  const partly = orderFinding({ ...run, cells: [lost, ...others] }, ['cpu']).outcome;
+  t.equal(partly, 'could not run', 'a load that was not measured is not "less"');
   t.end();
 });
 

@@ -1,5 +1,5 @@
 import type { BenchRun } from '../../bench/mesh/bench-run.ts';
-import { cellTitle } from '../../bench/mesh/cell.ts';
+import { cellTitle, isLatency } from '../../bench/mesh/cell.ts';
 import { type Comparison, compareModes, type Metric } from '../../bench/mesh/compare-modes.ts';
 import type { Preset } from '../../bench/mesh/presets.ts';
 import { runBench } from '../../bench/mesh/run-bench.ts';
@@ -61,9 +61,15 @@ export function orderFinding(run: BenchRun, metrics: readonly Metric[]): Finding
   ];
   const text = metrics.map((metric) => rangeOf(metric, found)).join('; ');
   const [first] = metrics;
-  const isLess = found.every(({ metric, verdict }) => metric !== first || verdict === 'less');
+  const ofFirst = found.filter(({ metric }) => metric === first);
+  const isLess = ofFirst.every(({ verdict }) => verdict === 'less');
   const isMore = found.some(({ verdict }) => verdict === 'more');
-  if (found.length === 0) return couldNotRun('a sidecar pair on the bench');
+  const isOfLatency = first === 'p50' || first === 'p99';
+  const loads = run.cells.filter(({ cell }) => !isOfLatency || isLatency(cell));
+  // A load that could not be compared must not be left out of "everywhere".
+  if (ofFirst.length === 0 || ofFirst.length < loads.length) {
+    return couldNotRun('a sidecar pair on the bench, with every load');
+  }
   if (!isLess && !isMore) return { ...couldNotRun('a quieter machine'), evidence };
   return settle(isLess && !isMore, text, { evidence });
 }
