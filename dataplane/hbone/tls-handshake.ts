@@ -17,6 +17,11 @@ import { RecordOpener } from './tls-keys.ts';
 const CLIENT_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
 /** A server takes the third as well: a foreign client may have no other. */
 const SERVER_CIPHERS = `${CLIENT_CIPHERS}:TLS_CHACHA20_POLY1305_SHA256`;
+/**
+ * What a client offers on every Node: OpenSSL from 3.5 on would send a hybrid key share (X25519MLKEM768)
+ * first, which the genuine ztunnel sends under a compliance policy only. A server takes that too.
+ */
+const CLIENT_GROUPS = 'X25519:P-256:P-384';
 
 /**
  * Neither packed certificates sent nor taken (`SSL_OP_NO_TX_CERTIFICATE_COMPRESSION` and its twin,
@@ -58,6 +63,7 @@ export function createHboneContext(
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: role === 'client' ? CLIENT_CIPHERS : SERVER_CIPHERS,
+    ...(role === 'client' && { ecdhCurve: CLIENT_GROUPS }),
     secureOptions: NO_PACKED_CERTIFICATES,
   });
 }

@@ -69,7 +69,7 @@ export function addBench(program: Command, context: CommandContext): void {
     .option('--json', 'the result as one JSON value on stdout')
     .addHelpText(
       'after',
-      '\nExample:\n  npm run bench\n  npm run bench -- --preset istio-1.24 --modes none inpod-redirect sidecar\n' +
+      '\nExample:\n  npm run lab -- bench\n  npm run bench -- --preset istio-1.24 --modes none inpod-redirect sidecar\n' +
         '  npm run bench -- --preset full --ztunnel ./ztunnel --seed 7',
     )
     .action(async (options: BenchOptions) => {

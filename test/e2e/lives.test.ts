@@ -100,7 +100,7 @@ for (const era of PROXY_ERAS) {
       const down = await peerIn<Outcomes>(lab, 'client', 'pingPong', {
         host: far,
         port: 9000,
-        forMs: 300,
+        times: 4,
         everyMs: 50,
       });
       t.notOk(
@@ -111,11 +111,11 @@ for (const era of PROXY_ERAS) {
       const up = await peerIn<Outcomes>(lab, 'client', 'pingPong', {
         host: far,
         port: 9000,
-        forMs: 500,
+        times: 6,
         everyMs: 50,
       });
       t.ok(
-        up.outcomes.length > 3 && up.outcomes.every((o) => o === 'ok'),
+        up.outcomes.every((o) => o === 'ok'),
         `new connections work: ${up.outcomes.join(' ')}`,
       );
     });
@@ -125,10 +125,13 @@ for (const era of PROXY_ERAS) {
       const { outcomes } = await peerIn<Outcomes>(lab, 'client', 'pingPong', {
         host: far,
         port: 9000,
-        forMs: 800,
+        times: 10,
         everyMs: 50,
       });
-      t.ok(outcomes.length > 5 && outcomes.every((o) => o === 'ok'), outcomes.join(' '));
+      t.ok(
+        outcomes.every((o) => o === 'ok'),
+        outcomes.join(' '),
+      );
       await lab.restart('agent', 'node2');
       t.match(
         await lab.enrol('stranger'),
