@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { constants, type X509Certificate } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import type { SlotHandler } from '../kernel/engine.ts';
@@ -64,7 +64,8 @@ export function createHboneContext(
     maxVersion: 'TLSv1.3',
     ciphers: role === 'client' ? CLIENT_CIPHERS : SERVER_CIPHERS,
     ...(role === 'client' && { ecdhCurve: CLIENT_GROUPS }),
-    secureOptions: NO_PACKED_CERTIFICATES,
+    // Nobody resumes: a ticket is an id then, and does not carry the client's chain back and forth.
+    secureOptions: NO_PACKED_CERTIFICATES + constants.SSL_OP_NO_TICKET,
   });
 }
 
