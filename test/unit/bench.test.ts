@@ -242,7 +242,10 @@ t.test('a run as CSV, as files for fortio, as text', (t) => {
 t.test('orderFinding() holds, is refuted, or cannot tell', (t) => {
   const run = exampleRun();
   t.equal(orderFinding(run, ['p50', 'p99']).outcome, 'holds');
-  t.match(orderFinding(run, ['cpu', 'memory']).text, /CPU of the proxies 0\.\d\d to 0\.\d\d times a sidecar/);
+  t.match(
+    orderFinding(run, ['cpu', 'memory']).text,
+    /CPU of the proxies 0\.\d\d to 0\.\d\d times a sidecar/,
+  );
   const swapped = { ...run, cells: run.cells.map(exchangeModes) };
   t.equal(orderFinding(swapped, ['p50', 'p99']).outcome, 'refuted', 'control');
   const alike = { ...run, cells: run.cells.map(makeAlike) };

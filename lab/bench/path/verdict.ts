@@ -48,7 +48,8 @@ function judgeMost(
   const worst = Math.max(...bytes);
   const bar = `≤ ${most / scale}`;
   const medians = { ours: worst / scale };
-  return { name, unit, medians, ratios: {}, bar, failures: 0, holds: worst <= most };
+  const holds = bytes.length > 0 && worst <= most;
+  return { name, unit, medians, ratios: {}, bar, failures: 0, holds };
 }
 
 function judgeFigure(figure: Figure, result: BenchResult): FigureResult {
