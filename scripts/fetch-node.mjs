@@ -51,7 +51,7 @@ export function fetchNode(root, say) {
   const folder = folderOf(root);
   mkdirSync(folder, { recursive: true });
   const [name, integrity] = PACKAGES[process.arch];
-  say(`Fetching the Node that programs of the lab run on (once): ${name} ${VERSION}, 53 MB`);
+  say(`Fetching the Node that programs of the lab run on (once): ${name} ${VERSION}, 57 MB`);
   const fresh = mkdtempSync(join(folder, 'fresh-'));
   try {
     const archive = download(`${name}@${VERSION}`, integrity, fresh);

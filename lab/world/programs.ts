@@ -54,6 +54,6 @@ function missing(name: ProgramName, path: string): LabError {
 
 function noNode(name: ProgramName, path: string): LabError {
   return new LabError('LAB_PROGRAM_MISSING', `Cannot start "${name}": no Node at ${path}`, {
-    hint: `The variable ${NODE_VARIABLE} names it; unset, or "own", it is the one that runs this`,
+    hint: `The variable ${NODE_VARIABLE} names it; unset it, or give it "own" for the Node that runs this`,
   });
 }
