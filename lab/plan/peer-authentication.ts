@@ -5,7 +5,7 @@ import type { MutualTls, PeerAuthentication } from '../../topologies/peer-authen
 import type { PodPlan } from './plan.ts';
 
 /** The objects that hold for a pod, at most one of each scope: the oldest. */
-export interface EffectivePeerAuthentication {
+interface EffectivePeerAuthentication {
   readonly mesh?: PeerAuthentication;
   readonly namespace?: PeerAuthentication;
   readonly workload?: PeerAuthentication;

@@ -5,7 +5,7 @@ import { PlanError } from './errors.ts';
 import type { PodPlan } from './plan.ts';
 
 /** Annotation with which a pod changes the mesh's ProxyConfig for itself. */
-export const PROXY_CONFIG_ANNOTATION = 'proxy.istio.io/config';
+const PROXY_CONFIG_ANNOTATION = 'proxy.istio.io/config';
 /** Label by which a pod announces that it takes HBONE itself (`http`); the injector sets it. */
 const TUNNEL_LABEL = 'networking.istio.io/tunnel';
 
