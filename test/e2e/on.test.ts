@@ -81,6 +81,16 @@ t.test('a bare machine over SSH', options, async (t) => {
     t.equal(known.exitCode, 0, 'with the right one it logs in');
   });
 
+  await t.test('npm run lab -- --on needs no Linux here, and no addon', async (t) => {
+    const person = machine.person();
+    const done = await machine.laptop(person, ['--on', root, '--version']);
+    t.equal(done.exitCode, 0, done.stderr);
+    t.equal(done.stdout, '0.1.0');
+    const refused = await machine.laptop(person, ['--version']);
+    t.equal(refused.exitCode, 3, 'by itself it can run none');
+    t.match(refused.stderr, /^Cannot run on darwin: .*\n.*vagrant up.*--on/);
+  });
+
   await t.test('--on reads ~/.ssh/config and asks the agent', async (t) => {
     const person = machine.person();
     const config = join(person.home, '.ssh', 'config');

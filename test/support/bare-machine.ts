@@ -100,6 +100,17 @@ export class BareMachine implements AsyncDisposable {
     });
   }
 
+  /** `npm run lab` on a laptop that is no Linux and has no addon. */
+  laptop(person: Person, args: readonly string[]): Promise<Finished> {
+    const darwin = 'Object.defineProperty(process, "platform", { value: "darwin" })';
+    const node = [process.execPath, `--import=data:text/javascript,${encodeURIComponent(darwin)}`];
+    const bootstrap = [join(ROOT, 'scripts', 'bootstrap.mjs'), 'lab', ...args];
+    return runProgram(['nsenter', ...this.#enter(), ...node, ...bootstrap], {
+      timeoutMs: 120_000,
+      env: { ...environmentOf(person), AMBIENT_KERNEL_ADDON: '/nowhere' },
+    });
+  }
+
   /** The same on a terminal of that size, which is both outputs. */
   commandOnTerminal(
     person: Person,
