@@ -22,7 +22,7 @@ import {
 
 const START_TIMEOUT_MS = 60_000;
 /** An agent gives up on its ztunnel after 5 s itself; one that is silent for longer hangs. */
-const AGENT_TIMEOUT_MS = 60_000;
+const AGENT_TIMEOUT_MS = 15_000;
 const LOAD_TIMEOUT_MS = 5_000;
 /** Of /64, in base64 as Go writes bytes. */
 const IPV6_MASK = Buffer.alloc(16).fill(0xff, 0, 8).toString('base64');
