@@ -32,6 +32,8 @@ interface Probe {
 
 const KERNEL = 'a kernel that has it: the cloud and generic kernels of Debian 12/13 and Ubuntu do';
 
+/** An emulated machine takes half a minute for a rule whose modules it has to load first. */
+const PROBE_TIMEOUT_MS = 120_000;
 /** Probes run beside each other; iptables-legacy has one lock for all. */
 const LOCK_WAIT_SECONDS = '10';
 const IPTABLES_IN_POD = ['inpod-tproxy', 'inpod-redirect'];
@@ -208,7 +210,7 @@ export function isRequired(required: Capability['required'], era: string): boole
 async function tryProbe(probe: Probe): Promise<Capability> {
   const done = await runProgram(['unshare', '--net', ...probe.argv], {
     ...(probe.input === undefined ? {} : { input: probe.input }),
-    timeoutMs: 10_000,
+    timeoutMs: PROBE_TIMEOUT_MS,
   });
   const { name, neededFor, required, howToGet } = probe;
   const evidence =

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { $, path } from 'zx';
@@ -86,6 +86,15 @@ function firstChild(pid: number): number {
 /** The project as a person clones it, with the modules of this clone. */
 export async function cloneForLaptop(root: string, folder: string): Promise<string> {
   const clone = path.join(folder, LAPTOP, 'ambient-lab');
+  const isThere = existsSync(path.join(clone, '.vagrant', 'machines'));
+  if (isThere) {
+    // Its VM goes on from where an earlier run has left it.
+    const git = ['git', '-c', 'safe.directory=*', '-C', clone];
+    await $`${git} fetch --quiet ${root} HEAD`;
+    await $`${git} reset --quiet --hard FETCH_HEAD`;
+    await $`chown -R ${UID}:${UID} ${path.join(folder, LAPTOP)}`;
+    return clone;
+  }
   await rm(path.join(folder, LAPTOP), { recursive: true, force: true });
   await $`git clone --quiet ${root} ${clone}`;
   await mkdir(path.join(clone, 'node_modules'));
@@ -107,7 +116,7 @@ mount --bind ${folder}/passwd /etc/passwd
 mount --bind ${folder}/group /etc/group
 echo 'nameserver 10.0.2.3' > ${folder}/resolv.conf
 mount --bind ${folder}/resolv.conf /etc/resolv.conf
-rm -rf ${folder}/etc && cp -a /etc/libvirt ${folder}/etc
+[ -d ${folder}/etc ] || cp -a /etc/libvirt ${folder}/etc
 cat > ${folder}/etc/qemu.conf <<'END'
 user = "root"
 group = "root"
