@@ -13,6 +13,9 @@ interface DoctorOptions {
   readonly json?: boolean;
 }
 
+const ELSEWHERE =
+  'Another machine may: npm run lab -- --on [user@]host doctor, or `vagrant up` and --on vagrant:';
+
 /** `doctor`: what this machine can do, tried and not assumed. */
 export function addDoctor(program: Command, context: CommandContext): void {
   program
@@ -71,7 +74,7 @@ function render(
   const verdict =
     missing.length === 0
       ? `Era ${era} with ${cni} runs here.`
-      : `Era ${era} with ${cni} cannot run here.\n${advice.join('\n')}`;
+      : `Era ${era} with ${cni} cannot run here.\n${advice.join('\n')}\n${ELSEWHERE}`;
   return `${table.toString()}\n${verdict}`;
 }
 
