@@ -4,7 +4,6 @@ import {
   chmodSync,
   copyFileSync,
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -147,11 +146,6 @@ export class BareMachine implements AsyncDisposable {
     return lines
       .map((line) => line.replaceAll('\0', ' ').trim())
       .filter((line) => line !== '' && !line.includes('[listener]'));
-  }
-
-  /** Whether a file is there, by its path over there. */
-  has(path: string): boolean {
-    return existsSync(`/proc/${this.#child.pid}/root${path}`);
   }
 
   /** What is in the home of root over there. */
