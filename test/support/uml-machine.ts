@@ -90,8 +90,7 @@ for name in envoy node; do
   [ ! -d ${ROOT}/build/$name ] || ln -s ${ROOT}/build/$name ${project}/build/$name
 done
 cp -r ${ROOT}/build/kernel.node ${ROOT}/build/batch-tap.so ${project}/build/
-mkdir ${project}/build/programs
-cp ${ROOT}/build/programs/*.mjs ${ROOT}/build/programs/*.js ${ROOT}/build/programs/*.css ${project}/build/programs/
+cp -r ${ROOT}/build/programs ${project}/build/
 touch -d 2037-01-01 ${project}/build/kernel.node ${project}/build/programs/.stamp
 exec ${SSHD} -D -e -f /tmp/sshd_config
 `;
