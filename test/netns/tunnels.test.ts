@@ -15,6 +15,7 @@ import { ensureTunnel, removeTunnel } from '../../dataplane/tunnels/ensure-tunne
 import { listTunnels } from '../../dataplane/tunnels/list-tunnels.ts';
 import { chooseTunnelKind, probeTunnels } from '../../dataplane/tunnels/probe.ts';
 import { TUNNEL_KINDS, type TunnelKind, type TunnelSpec } from '../../dataplane/tunnels/tunnel.ts';
+import { GENEVE_FIRST } from '../support/geneve-first.ts';
 import {
   type FrameOptions,
   geneveFragments,
@@ -123,7 +124,8 @@ async function captured(
     child.kill('SIGINT');
     await ended;
     const columns = fields.flatMap((field) => ['-e', field]);
-    const text = execFileSync('tshark', ['-r', file, '-T', 'fields', ...columns], {
+    const argv = ['-r', file, ...GENEVE_FIRST, '-T', 'fields', ...columns];
+    const text = execFileSync('tshark', argv, {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: 60_000,

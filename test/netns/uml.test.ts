@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { withNetns } from '../../dataplane/kernel/netns.ts';
 import { probeTunnels } from '../../dataplane/tunnels/probe.ts';
+import { GENEVE_FIRST } from '../support/geneve-first.ts';
 import { tapNetns } from '../support/tap-netns.ts';
 import { missingForUml, runInUml } from '../support/uml.ts';
 
@@ -95,7 +96,7 @@ function fieldsOf(pcap: string, filter: string, fields: readonly string[]): stri
     'tshark',
     // The first occurrence is the outer header's.
     [
-      ...['-r', pcap, '-Y', filter, '-T', 'fields', '-E', 'occurrence=f'],
+      ...['-r', pcap, ...GENEVE_FIRST, '-Y', filter, '-T', 'fields', '-E', 'occurrence=f'],
       ...fields.flatMap((field) => ['-e', field]),
     ],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 60_000, maxBuffer: 1 << 26 },
